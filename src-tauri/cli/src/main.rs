@@ -1,0 +1,2 @@
+//! Gemra on the command line.
+fn main() {}

@@ -1,0 +1,172 @@
+//! The transcript as the page sees it.
+
+use serde::Serialize;
+use ts_rs::TS;
+
+/// One thing in the transcript: a text block, a thinking block, a tool call, a question, a notice or an error.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Entry {
+    /// Unique within its tab and growing in the order of appearance.
+    pub id: u32,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub at: f64,
+    /// True while more of it can come.
+    pub streaming: bool,
+    /// What it is.
+    pub body: Body,
+}
+
+/// What an entry is. `kind` is the value of the page's `data-kind`.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+#[ts(export)]
+pub enum Body {
+    /// What the user sent. `interrupted` when the turn it began was cut short.
+    User { text: String, interrupted: bool },
+    /// A text block of the agent, in Markdown.
+    Assistant { text: String },
+    /// A thinking block of the agent, in plain text.
+    Thinking { text: String },
+    /// A tool call, with its result once there is one.
+    Tool(Tool),
+    /// A question of the agent to the user: may it run this tool?
+    Ask(Ask),
+    /// Something worth knowing that is not an error.
+    Notice(Notice),
+    /// Something that failed.
+    Error {
+        failure: Failure,
+        /// True where sending the last message again may help.
+        retry: bool,
+    },
+}
+
+/// A tool call.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Tool {
+    /// The tool's name, such as `Bash`.
+    pub name: String,
+    /// One line that says what this call does: the command, the file, the pattern.
+    pub summary: String,
+    /// The input as indented JSON, or as much of it as has streamed in.
+    pub input: String,
+    /// How far it is.
+    pub status: ToolStatus,
+    /// What came back, as text, cut at 64 KiB.
+    pub result: Option<String>,
+    /// True where `result` was cut.
+    pub truncated: bool,
+    /// The change the call made to a file.
+    pub diff: Option<Vec<Hunk>>,
+    /// True for a call made by a sub-agent.
+    pub nested: bool,
+}
+
+/// How far a tool call is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum ToolStatus {
+    /// Its input is streaming in, or it waits for an answer.
+    Pending,
+    /// It runs.
+    Running,
+    /// It ended well.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// The user declined it.
+    Declined,
+    /// The turn was cut short before it ended.
+    Interrupted,
+}
+
+/// A part of a file that a tool changed. Lines begin with `+`, `-` or a space.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Hunk {
+    pub old_start: u32,
+    pub new_start: u32,
+    pub lines: Vec<String>,
+}
+
+/// A question of the agent: may it run this tool?
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Ask {
+    /// Names the question when it is answered.
+    pub ask: String,
+    /// The tool's name, such as `Bash`.
+    pub tool: String,
+    /// One line that says what it would do.
+    pub summary: String,
+    /// The input as indented JSON.
+    pub input: String,
+    /// What "always" would mean, in words; none where the agent offers no such rule.
+    pub always: Option<String>,
+    /// The answer, once there is one; the buttons exist only while there is none.
+    pub answer: Option<Answer>,
+}
+
+/// How a question was answered.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+#[ts(export)]
+pub enum Answer {
+    Allowed,
+    AllowedAlways,
+    Denied { reason: String },
+    /// The turn ended before the user answered.
+    Lapsed { reason: String },
+}
+
+/// Something worth knowing.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Notice {
+    pub topic: Topic,
+    pub text: String,
+    /// More for who wants to know, shown folded.
+    pub detail: Option<String>,
+}
+
+/// What a notice is about; decides its icon and colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub enum Topic {
+    /// The agent moved to the host.
+    Host,
+    /// The agent moved into a container.
+    Container,
+    /// A turn was interrupted.
+    Interrupted,
+    /// Anything else worth knowing.
+    Info,
+    /// Worth a second look.
+    Warning,
+}
+
+/// Why something failed, for people: a class, its cause, what to do, and the tail of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+#[ts(export)]
+pub struct Failure {
+    /// The class, in kebab case, such as `engine-not-running`. Somebody branches on each that exists.
+    pub code: String,
+    /// The class in words, such as "The container engine is not running".
+    pub title: String,
+    /// The cause, in one or two sentences.
+    pub cause: String,
+    /// What to do next.
+    pub action: String,
+    /// The tail of the log or the engine's own words.
+    pub detail: Option<String>,
+}
