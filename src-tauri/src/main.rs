@@ -1,13 +1,115 @@
-//! Gemra's window.
+//! Gemra's window. Starts core, opens one window on the page, and hands commands through; nothing here could be in a
+//! library.
 
+#![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
+
+mod arguments;
+mod commands;
+mod convert;
+mod logging;
+mod quit;
 mod wire;
 
-fn main() {
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use gemra_core::app::App;
+use gemra_core::environment::Environment;
+use tauri::{Manager, WebviewUrl, WebviewWindowBuilder};
+
+use crate::arguments::Arguments;
+
+fn main() -> ExitCode {
+    let workspaces = match arguments::parse(std::env::args().skip(1)) {
+        Ok(Arguments::Open { workspaces }) => workspaces,
+        Ok(Arguments::Say(text)) => return say(&text),
+        Err(wrong) => return fail(&wrong),
+    };
+    let environment = Environment::of_this_process();
+    let filter = environment.text("GEMRA_LOG");
+    let app = match tauri::async_runtime::block_on(App::start(environment)) {
+        Ok(app) => app,
+        Err(error) => return fail(&format!("{error}.")),
+    };
+    logging::start(&app.log_folder(), filter.as_deref());
+    tauri::async_runtime::block_on(open_workspaces(&app, workspaces));
+    match run(app) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("The window could not be opened: {error}.")),
+    }
+}
+
+async fn open_workspaces(app: &Arc<App>, workspaces: Vec<String>) {
+    let mut first = None;
+    for folder in workspaces {
+        match app.open_at_start(folder).await {
+            Ok(tab) => drop(first.get_or_insert(tab)),
+            Err(failure) => app.report(failure),
+        }
+    }
+    if first.is_some() {
+        app.activate(first);
+    }
+}
+
+fn run(app: Arc<App>) -> tauri::Result<()> {
+    let folder = app.webview_folder();
+    let quit = quit::Quit::new(Arc::clone(&app));
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
         .plugin(tauri_plugin_clipboard_manager::init())
-        .plugin(tauri_plugin_window_state::Builder::new().build())
-        .run(tauri::generate_context!())
-        .expect("the window opens");
+        .manage(app)
+        .invoke_handler(tauri::generate_handler![
+            commands::watch_window,
+            commands::watch_tab,
+            commands::unwatch_tab,
+            commands::acknowledge,
+            commands::earlier,
+            commands::open_tab,
+            commands::close_tab,
+            commands::rename_tab,
+            commands::move_tab,
+            commands::activate_tab,
+            commands::send,
+            commands::unqueue,
+            commands::stop_turn,
+            commands::answer,
+            commands::retry_turn,
+            commands::toggle_container,
+            commands::use_host,
+            commands::set_model,
+            commands::set_mode,
+            commands::install_agent,
+            commands::retry_agent,
+            commands::start_fresh,
+            commands::complete_path,
+            commands::save_settings,
+            commands::dismiss_problem,
+        ])
+        .setup(move |tauri| {
+            WebviewWindowBuilder::new(tauri, "main", WebviewUrl::default())
+                .title("Gemra")
+                .inner_size(1120.0, 780.0)
+                .min_inner_size(560.0, 420.0)
+                .data_directory(folder)
+                .build()?;
+            quit::on_signals(tauri.app_handle().clone());
+            Ok(())
+        })
+        .build(tauri::generate_context!())?
+        .run(move |handle, event| quit.on_event(handle, &event));
+    Ok(())
+}
+
+#[allow(clippy::print_stdout)] // A command line's answer belongs on stdout.
+fn say(text: &str) -> ExitCode {
+    println!("{text}");
+    ExitCode::SUCCESS
+}
+
+#[allow(clippy::print_stderr)] // There is no window to show it in.
+fn fail(text: &str) -> ExitCode {
+    eprintln!("gemra-desktop: {text}");
+    ExitCode::FAILURE
 }

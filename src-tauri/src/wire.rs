@@ -4,8 +4,8 @@
 //! `From`, so a new field in core does not compile until somebody has decided whether the page sees it.
 //! The TypeScript in `ui/src/host/wire/` is generated from here (`cargo xtask test shell` checks that it is fresh).
 
-pub mod frames;
-pub mod requests;
-pub mod settings;
-pub mod tab;
-pub mod transcript;
+pub(crate) mod frames;
+pub(crate) mod requests;
+pub(crate) mod settings;
+pub(crate) mod tab;
+pub(crate) mod transcript;

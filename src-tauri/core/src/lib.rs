@@ -1,1 +1,20 @@
-//! The whole of Gemra without a window.
+//! The whole of Gemra without a window: agents, the places they run in, containers, transcripts, settings.
+//!
+//! It knows nothing of Tauri, windows or TypeScript. A shell starts an [`App`](app::App) and talks to it and to its
+//! tabs' handles.
+
+pub mod agent;
+pub mod app;
+pub mod container;
+pub mod environment;
+pub mod failure;
+mod file;
+pub mod home;
+pub mod place;
+pub mod process;
+mod record;
+pub mod settings;
+pub mod stream;
+pub mod tab;
+pub mod transcript;
+pub mod workspace;

@@ -12,7 +12,7 @@ use super::transcript::{Entry, Failure};
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum TabFrame {
+pub(crate) enum TabFrame {
     Snapshot {
         seq: u32,
         tab: Box<TabView>,
@@ -36,24 +36,38 @@ pub enum TabFrame {
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum Change {
+pub(crate) enum Change {
     /// A new entry at the end.
-    Append { entry: Entry },
+    Append {
+        entry: Entry,
+    },
     /// More text at the end of an `assistant` or `thinking` entry, or of a tool's `input`.
-    Text { id: u32, text: String },
+    Text {
+        id: u32,
+        text: String,
+    },
     /// The whole entry anew.
-    Replace { entry: Entry },
-    Tab { tab: Box<TabView> },
-    Catalog { catalog: Catalog },
+    Replace {
+        entry: Entry,
+    },
+    Tab {
+        tab: Box<TabView>,
+    },
+    Catalog {
+        catalog: Catalog,
+    },
     /// More lines of the build log; with `reset` a new build began.
-    Log { reset: bool, lines: Vec<String> },
+    Log {
+        reset: bool,
+        lines: Vec<String>,
+    },
 }
 
 /// What the window's channel carries.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum WindowFrame {
+pub(crate) enum WindowFrame {
     /// Everything outside the tabs' pages. Sent at once and whenever any of it changes.
     State(Box<WindowState>),
 }
@@ -62,17 +76,17 @@ pub enum WindowFrame {
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct WindowState {
+pub(crate) struct WindowState {
     /// In the order of the tab bar.
-    pub tabs: Vec<TabSummary>,
+    pub(crate) tabs: Vec<TabSummary>,
     /// The active tab; none shows the new-tab page.
-    pub active: Option<String>,
+    pub(crate) active: Option<String>,
     /// Workspaces opened before, newest first.
-    pub recent: Vec<String>,
-    pub settings: Settings,
+    pub(crate) recent: Vec<String>,
+    pub(crate) settings: Settings,
     /// What went wrong outside any tab, such as settings that could not be read.
-    pub problems: Vec<Failure>,
-    pub version: String,
+    pub(crate) problems: Vec<Failure>,
+    pub(crate) version: String,
     /// True on macOS: shortcuts use Cmd.
-    pub mac: bool,
+    pub(crate) mac: bool,
 }

@@ -7,18 +7,20 @@ use ts_rs::TS;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum Choice {
+pub(crate) enum Choice {
     Allow,
     AllowAlways,
     /// Declined; the agent is told `reason`, or a stock sentence where it is empty.
-    Deny { reason: String },
+    Deny {
+        reason: String,
+    },
 }
 
 /// Folders that complete a typed path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Completion {
+pub(crate) struct Completion {
     /// Absolute paths of folders, at most 50.
-    pub folders: Vec<String>,
+    pub(crate) folders: Vec<String>,
 }

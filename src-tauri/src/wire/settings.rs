@@ -9,13 +9,13 @@ use ts_rs::TS;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The engine's address, such as `unix:///run/docker.sock`; empty: found as the docker CLI finds it.
-    pub engine: String,
+    pub(crate) engine: String,
     /// Begin a new conversation when the agent moves between host and container.
-    pub fresh_on_toggle: bool,
+    pub(crate) fresh_on_toggle: bool,
     /// Certificate files (PEM) that builds and containers shall trust too.
-    pub certificates: Vec<String>,
+    pub(crate) certificates: Vec<String>,
     /// Additional environment variables of the agent, by workspace path.
-    pub environment: BTreeMap<String, BTreeMap<String, String>>,
+    pub(crate) environment: BTreeMap<String, BTreeMap<String, String>>,
 }

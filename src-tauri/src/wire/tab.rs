@@ -9,43 +9,45 @@ use super::transcript::Failure;
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct TabSummary {
-    pub id: String,
-    pub title: String,
+pub(crate) struct TabSummary {
+    pub(crate) id: String,
+    pub(crate) title: String,
     /// The workspace's absolute path.
-    pub workspace: String,
+    pub(crate) workspace: String,
     /// True while a turn runs.
-    pub busy: bool,
+    pub(crate) busy: bool,
     /// True while a question waits for the user.
-    pub asking: bool,
-    pub container: ContainerState,
+    pub(crate) asking: bool,
+    pub(crate) container: ContainerState,
 }
 
 /// What the page shows of the active tab around its transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct TabView {
-    pub id: String,
-    pub title: String,
-    pub workspace: String,
-    pub agent: Agent,
-    pub turn: Turn,
+pub(crate) struct TabView {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) workspace: String,
+    pub(crate) agent: Agent,
+    pub(crate) turn: Turn,
     /// Messages that wait for the agent, oldest first.
-    pub queue: Vec<Queued>,
-    pub container: Container,
+    pub(crate) queue: Vec<Queued>,
+    pub(crate) container: Container,
     /// The model in use, as the agent names it; none until it has said so.
-    pub model: Option<String>,
+    pub(crate) model: Option<String>,
     /// The permission mode in use.
-    pub mode: Mode,
-    pub usage: Usage,
+    pub(crate) mode: Mode,
+    /// The modes that can be chosen where the agent is now.
+    pub(crate) modes: Vec<Mode>,
+    pub(crate) usage: Usage,
 }
 
 /// The agent's own state, wherever it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 #[ts(export)]
-pub enum Agent {
+pub(crate) enum Agent {
     /// No agent runs, and none is wanted: an error of the container, or before the first start.
     Idle,
     /// It is starting, or moving between the host and a container.
@@ -64,41 +66,46 @@ pub enum Agent {
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
 #[ts(export)]
-pub enum Turn {
+pub(crate) enum Turn {
     Idle,
     /// A turn runs, a waiting question included. `since` is in milliseconds since the Unix epoch.
-    Running { since: f64, retry: Option<ApiRetry> },
+    Running {
+        since: f64,
+        retry: Option<ApiRetry>,
+    },
     /// The user asked to stop and the agent has not confirmed yet.
-    Interrupting { since: f64 },
+    Interrupting {
+        since: f64,
+    },
 }
 
 /// The model's API refused and the agent tries again.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct ApiRetry {
-    pub attempt: u32,
-    pub max: u32,
+pub(crate) struct ApiRetry {
+    pub(crate) attempt: u32,
+    pub(crate) max: u32,
     /// When it tries again, in milliseconds since the Unix epoch.
-    pub at: f64,
+    pub(crate) at: f64,
     /// The reason in words, such as "The API is overloaded (529)".
-    pub reason: String,
+    pub(crate) reason: String,
 }
 
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Queued {
-    pub id: String,
-    pub text: String,
+pub(crate) struct Queued {
+    pub(crate) id: String,
+    pub(crate) text: String,
 }
 
 /// Where the container is on its way. The page's `data-state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub enum ContainerState {
+pub(crate) enum ContainerState {
     Off,
     Building,
     Starting,
@@ -111,48 +118,48 @@ pub enum ContainerState {
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Container {
-    pub state: ContainerState,
+pub(crate) struct Container {
+    pub(crate) state: ContainerState,
     /// Since when, in milliseconds since the Unix epoch.
-    pub since: f64,
+    pub(crate) since: f64,
     /// What is being done just now, in words, such as "Creating the container".
-    pub phase: Option<String>,
-    pub step: Option<BuildStep>,
+    pub(crate) phase: Option<String>,
+    pub(crate) step: Option<BuildStep>,
     /// What is in effect: engine, image, user, network, mounts, as far as it is known.
-    pub facts: Vec<Fact>,
+    pub(crate) facts: Vec<Fact>,
     /// From the click to Running, in milliseconds.
-    pub took: Option<f64>,
-    pub failure: Option<Failure>,
+    pub(crate) took: Option<f64>,
+    pub(crate) failure: Option<Failure>,
     /// True where a host agent still works behind an error: the tab is usable on the host.
-    pub host_agent: bool,
+    pub(crate) host_agent: bool,
     /// True where there is a build log to show.
-    pub has_log: bool,
+    pub(crate) has_log: bool,
 }
 
 /// A named fact about the container, such as "Network" and "host".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Fact {
-    pub name: String,
-    pub value: String,
+pub(crate) struct Fact {
+    pub(crate) name: String,
+    pub(crate) value: String,
 }
 
 /// How far a build is: step `index` of `total`, and the last line it said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct BuildStep {
-    pub index: u32,
-    pub total: u32,
-    pub line: String,
+pub(crate) struct BuildStep {
+    pub(crate) index: u32,
+    pub(crate) total: u32,
+    pub(crate) line: String,
 }
 
 /// Permission modes that the page offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub enum Mode {
+pub(crate) enum Mode {
     Default,
     AcceptEdits,
     Plan,
@@ -163,46 +170,46 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Usage {
+pub(crate) struct Usage {
     /// Tokens of the last request, input and caches included: how full the context is.
-    pub context_tokens: u32,
+    pub(crate) context_tokens: u32,
     /// How many fit; 0 where the agent has not said.
-    pub context_window: u32,
-    pub input_tokens: u32,
-    pub output_tokens: u32,
+    pub(crate) context_window: u32,
+    pub(crate) input_tokens: u32,
+    pub(crate) output_tokens: u32,
     /// In US dollars, as the agent reckons it.
-    pub cost: f64,
-    pub turns: u32,
+    pub(crate) cost: f64,
+    pub(crate) turns: u32,
 }
 
 /// What the agent offers: models for the picker, slash commands for the composer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Catalog {
-    pub models: Vec<ModelOption>,
-    pub commands: Vec<SlashCommand>,
+pub(crate) struct Catalog {
+    pub(crate) models: Vec<ModelOption>,
+    pub(crate) commands: Vec<SlashCommand>,
 }
 
 /// A model that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct ModelOption {
+pub(crate) struct ModelOption {
     /// What `setModel` takes.
-    pub value: String,
-    pub name: String,
-    pub description: String,
+    pub(crate) value: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
     /// The model's own name, as `TabView.model` says it.
-    pub resolved: Option<String>,
+    pub(crate) resolved: Option<String>,
 }
 
 /// A slash command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct SlashCommand {
-    pub name: String,
-    pub description: String,
-    pub hint: String,
+pub(crate) struct SlashCommand {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) hint: String,
 }

@@ -7,22 +7,22 @@ use ts_rs::TS;
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Unique within its tab and growing in the order of appearance.
-    pub id: u32,
+    pub(crate) id: u32,
     /// When it began, in milliseconds since the Unix epoch.
-    pub at: f64,
+    pub(crate) at: f64,
     /// True while more of it can come.
-    pub streaming: bool,
+    pub(crate) streaming: bool,
     /// What it is.
-    pub body: Body,
+    pub(crate) body: Body,
 }
 
 /// What an entry is. `kind` is the value of the page's `data-kind`.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum Body {
+pub(crate) enum Body {
     /// What the user sent. `interrupted` when the turn it began was cut short.
     User { text: String, interrupted: bool },
     /// A text block of the agent, in Markdown.
@@ -47,30 +47,30 @@ pub enum Body {
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Tool {
+pub(crate) struct Tool {
     /// The tool's name, such as `Bash`.
-    pub name: String,
+    pub(crate) name: String,
     /// One line that says what this call does: the command, the file, the pattern.
-    pub summary: String,
+    pub(crate) summary: String,
     /// The input as indented JSON, or as much of it as has streamed in.
-    pub input: String,
+    pub(crate) input: String,
     /// How far it is.
-    pub status: ToolStatus,
+    pub(crate) status: ToolStatus,
     /// What came back, as text, cut at 64 KiB.
-    pub result: Option<String>,
+    pub(crate) result: Option<String>,
     /// True where `result` was cut.
-    pub truncated: bool,
+    pub(crate) truncated: bool,
     /// The change the call made to a file.
-    pub diff: Option<Vec<Hunk>>,
+    pub(crate) diff: Option<Vec<Hunk>>,
     /// True for a call made by a sub-agent.
-    pub nested: bool,
+    pub(crate) nested: bool,
 }
 
 /// How far a tool call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub enum ToolStatus {
+pub(crate) enum ToolStatus {
     /// Its input is streaming in, or it waits for an answer.
     Pending,
     /// It runs.
@@ -89,59 +89,63 @@ pub enum ToolStatus {
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Hunk {
-    pub old_start: u32,
-    pub new_start: u32,
-    pub lines: Vec<String>,
+pub(crate) struct Hunk {
+    pub(crate) old_start: u32,
+    pub(crate) new_start: u32,
+    pub(crate) lines: Vec<String>,
 }
 
 /// A question of the agent: may it run this tool?
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Ask {
+pub(crate) struct Ask {
     /// Names the question when it is answered.
-    pub ask: String,
+    pub(crate) ask: String,
     /// The tool's name, such as `Bash`.
-    pub tool: String,
+    pub(crate) tool: String,
     /// One line that says what it would do.
-    pub summary: String,
+    pub(crate) summary: String,
     /// The input as indented JSON.
-    pub input: String,
+    pub(crate) input: String,
     /// What "always" would mean, in words; none where the agent offers no such rule.
-    pub always: Option<String>,
+    pub(crate) always: Option<String>,
     /// The answer, once there is one; the buttons exist only while there is none.
-    pub answer: Option<Answer>,
+    pub(crate) answer: Option<Answer>,
 }
 
 /// How a question was answered.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
 #[ts(export)]
-pub enum Answer {
+pub(crate) enum Answer {
     Allowed,
     AllowedAlways,
-    Denied { reason: String },
+    Denied {
+        reason: String,
+    },
     /// The turn ended before the user answered.
-    Lapsed { reason: String },
+    Lapsed {
+        reason: String,
+    },
 }
 
 /// Something worth knowing.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Notice {
-    pub topic: Topic,
-    pub text: String,
+pub(crate) struct Notice {
+    pub(crate) topic: Topic,
+    pub(crate) text: String,
     /// More for who wants to know, shown folded.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 /// What a notice is about; decides its icon and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub enum Topic {
+pub(crate) enum Topic {
     /// The agent moved to the host.
     Host,
     /// The agent moved into a container.
@@ -158,15 +162,15 @@ pub enum Topic {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The class, in kebab case, such as `engine-not-running`. Somebody branches on each that exists.
-    pub code: String,
+    pub(crate) code: String,
     /// The class in words, such as "The container engine is not running".
-    pub title: String,
+    pub(crate) title: String,
     /// The cause, in one or two sentences.
-    pub cause: String,
+    pub(crate) cause: String,
     /// What to do next.
-    pub action: String,
+    pub(crate) action: String,
     /// The tail of the log or the engine's own words.
-    pub detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }

@@ -21,4 +21,8 @@ model: string | null,
 /**
  * The permission mode in use.
  */
-mode: Mode, usage: Usage, };
+mode: Mode, 
+/**
+ * The modes that can be chosen where the agent is now.
+ */
+modes: Array<Mode>, usage: Usage, };

@@ -1,0 +1,160 @@
+//! Finds the Claude CLI on this machine and asks its version. Starts no conversation.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::failure::{Code, Failure};
+use crate::process::spawn::{self, Program};
+
+/// The command that installs the CLI, as it is shown and as it is run.
+pub const INSTALL: &str = "npm install -g @anthropic-ai/claude-code";
+
+/// Where to look.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// `GEMRA_CLAUDE`: final where it is set.
+    pub named: Option<PathBuf>,
+    /// `PATH`.
+    pub path: Option<OsString>,
+}
+
+/// The CLI is not there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotFound {
+    /// `GEMRA_CLAUDE` names something that cannot be run.
+    #[error("GEMRA_CLAUDE names {path}, which is not a program that can be run", path = .0.display())]
+    Named(PathBuf),
+    /// No folder of PATH, the login shell's included, has one.
+    #[error("there is no program called claude on PATH, nor on the login shell's PATH")]
+    NotOnPath,
+}
+
+impl From<&NotFound> for Failure {
+    fn from(error: &NotFound) -> Self {
+        let action = match error {
+            NotFound::Named(_) => "Correct GEMRA_CLAUDE or install the CLI there, then press Retry.",
+            NotFound::NotOnPath => "Install it with the command below, then press Retry.",
+        };
+        Self::new(
+            Code::ClaudeMissing,
+            "Claude Code is not installed",
+            format!("Gemra found no Claude CLI: {error}."),
+            action,
+        )
+    }
+}
+
+/// A CLI that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The program.
+    pub program: PathBuf,
+    /// The PATH that it was found on, where that is not our own: what it starts has to find its parts there too.
+    pub path: Option<OsString>,
+}
+
+/// Finds the CLI.
+///
+/// # Errors
+/// [`NotFound`] with what was tried.
+pub async fn find(search: Search) -> Result<Found, NotFound> {
+    if let Some(named) = search.named {
+        return if runnable(&named) { Ok(Found { program: named, path: None }) } else { Err(NotFound::Named(named)) };
+    }
+    if let Some(program) = search.path.as_deref().and_then(on_path) {
+        return Ok(Found { program, path: None });
+    }
+    let login = login_path().await.ok_or(NotFound::NotOnPath)?;
+    on_path(&login).map(|program| Found { program, path: Some(login) }).ok_or(NotFound::NotOnPath)
+}
+
+/// The version that the CLI at `path` says it has, such as `2.1.197`.
+pub async fn version(path: &Path) -> Option<String> {
+    let program = Program {
+        path: path.to_path_buf(),
+        args: vec!["--version".into()],
+        folder: std::env::temp_dir(),
+        environment: vec![("DISABLE_AUTOUPDATER".into(), Some("1".into()))],
+    };
+    let finished = spawn::run(&program, Duration::from_secs(20)).await.ok()?;
+    let version = finished.stdout.split_whitespace().next()?.to_owned();
+    version.starts_with(|first: char| first.is_ascii_digit()).then_some(version)
+}
+
+fn on_path(path: &OsStr) -> Option<PathBuf> {
+    let name = if cfg!(windows) { "claude.exe" } else { "claude" };
+    std::env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| runnable(candidate))
+}
+
+#[cfg(unix)]
+fn runnable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(windows)]
+fn runnable(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// The PATH of the user's login shell: a program started from a desktop does not get what the shell's profile adds.
+async fn login_path() -> Option<OsString> {
+    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty())?;
+    // Shells of another family print their PATH in another way, and are not worth guessing at.
+    let name = Path::new(&shell).file_name()?.to_str()?.to_owned();
+    if !["sh", "bash", "zsh", "dash", "ksh"].contains(&name.as_str()) {
+        return None;
+    }
+    for flags in ["-ilc", "-lc"] {
+        let program = Program {
+            path: PathBuf::from(&shell),
+            args: vec![flags.into(), "printf '\\n__gemra__%s\\n' \"$PATH\"".into()],
+            folder: std::env::temp_dir(),
+            environment: Vec::new(),
+        };
+        if let Ok(finished) = spawn::run(&program, Duration::from_secs(5)).await
+            && let Some(path) = finished.stdout.lines().find_map(|line| line.strip_prefix("__gemra__"))
+        {
+            return Some(path.into());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn fake_cli(folder: &Path, mode: u32) -> PathBuf {
+        let path = folder.join("claude");
+        std::fs::write(&path, "#!/bin/sh\necho '2.1.197 (Claude Code)'\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[tokio::test]
+    async fn a_named_cli_is_final() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("nowhere");
+        let search = Search { named: Some(named.clone()), path: std::env::var_os("PATH") };
+        assert_eq!(find(search).await, Err(NotFound::Named(named)), "PATH is not asked when a CLI is named");
+    }
+
+    #[tokio::test]
+    async fn path_is_searched_for_what_can_be_run() {
+        let (bad, good) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        fake_cli(bad.path(), 0o644);
+        let expected = fake_cli(good.path(), 0o755);
+        let path = std::env::join_paths([bad.path(), good.path()]).unwrap();
+        let found = find(Search { named: None, path: Some(path) }).await;
+        assert_eq!(
+            found,
+            Ok(Found { program: expected.clone(), path: None }),
+            "a file that cannot be run is passed over"
+        );
+        assert_eq!(version(&expected).await.as_deref(), Some("2.1.197"), "the version is its first word");
+    }
+}

@@ -1,0 +1,115 @@
+//! The CLI's arguments and what it is told about the place it runs in.
+
+use std::path::Path;
+
+use crate::agent::Mode;
+
+/// How a CLI is to be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// The model, where one was chosen.
+    pub model: Option<String>,
+    /// The permission mode.
+    pub mode: Mode,
+    /// What the agent is told on top of its own system prompt.
+    pub system_prompt: String,
+    /// True where the agent is contained, so that "never ask" may be chosen later.
+    pub contained: bool,
+}
+
+/// Which conversation a CLI takes part in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Conversation {
+    /// A new one of this id, a UUID.
+    New(String),
+    /// The one of this id.
+    Resume(String),
+}
+
+impl Launch {
+    /// The arguments, as `PROTOCOL.md` says. None of them is secret.
+    pub fn args(&self) -> Vec<String> {
+        let mut args: Vec<String> = [
+            "-p",
+            "--input-format",
+            "stream-json",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+            "--include-partial-messages",
+            "--permission-prompt-tool",
+            "stdio",
+        ]
+        .map(str::to_owned)
+        .into();
+        let mut push = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
+        match &self.conversation {
+            Conversation::New(id) => push("--session-id", id),
+            Conversation::Resume(id) => push("--resume", id),
+        }
+        if let Some(model) = &self.model {
+            push("--model", model);
+        }
+        if self.mode != Mode::Default {
+            push("--permission-mode", self.mode.as_str());
+        }
+        push("--append-system-prompt", &self.system_prompt);
+        if self.contained {
+            args.push("--allow-dangerously-skip-permissions".to_owned());
+        }
+        args
+    }
+}
+
+/// What the agent is told about the host.
+pub fn on_the_host(workspace: &Path) -> String {
+    format!(
+        "You run directly on the user's machine, in {workspace}. The user can move you into a container and back \
+         during the conversation: paths that were called /workspace while you were in a container are {workspace} \
+         here.",
+        workspace = workspace.display()
+    )
+}
+
+/// What the agent is told about the container.
+pub fn in_a_container(workspace: &Path) -> String {
+    format!(
+        "You run inside a Linux container. The user's project is mounted at /workspace, your working directory, and \
+         also at {workspace}, its path on the user's machine, so that both names work. Files outside it belong to \
+         the container and are gone when it ends. localhost is the user's machine. The user can move you back to the \
+         host during the conversation.",
+        workspace = workspace.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_follow_the_launch() {
+        let launch = Launch {
+            conversation: Conversation::New("id".to_owned()),
+            model: None,
+            mode: Mode::Default,
+            system_prompt: "P".to_owned(),
+            contained: false,
+        };
+        let plain = launch.args().join(" ");
+        assert!(plain.ends_with("--session-id id --append-system-prompt P"), "only what was chosen is said: {plain}");
+        let full = Launch {
+            conversation: Conversation::Resume("id".to_owned()),
+            model: Some("sonnet".to_owned()),
+            mode: Mode::Plan,
+            contained: true,
+            ..launch
+        };
+        let full = full.args().join(" ");
+        for part in ["--resume id", "--model sonnet", "--permission-mode plan", "--allow-dangerously-skip-permissions"]
+        {
+            assert!(full.contains(part), "{part} is among {full}");
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Everything that is open: tabs in their order, settings, recent folders, and what the window shows around them. A
+//! shell talks to this and to the tabs' handles, and to nothing else of core.
+
+mod surroundings;
+
+pub use surroundings::Surroundings;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::environment::Environment;
+use crate::failure::{Code, Failure};
+use crate::file;
+use crate::home::{Home, HomeError};
+use crate::record;
+use crate::settings::Settings;
+use crate::tab::{Opening, Summary, Tab, TabId};
+use crate::workspace::{self, Workspace};
+
+/// How many recent folders are kept.
+const RECENT: usize = 20;
+/// How long the tabs may take to close when the app ends.
+pub const QUIT: Duration = Duration::from_secs(10);
+
+/// What the window shows around the tabs' pages.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct WindowState {
+    /// In the order of the tab bar.
+    pub tabs: Vec<Summary>,
+    /// The active tab; none shows the new-tab page.
+    pub active: Option<TabId>,
+    /// Workspaces opened before, newest first.
+    pub recent: Vec<PathBuf>,
+    /// The user's settings.
+    pub settings: Settings,
+    /// What went wrong outside any tab.
+    pub problems: Vec<Failure>,
+}
+
+/// Everything that is open.
+#[derive(Debug)]
+pub struct App {
+    surroundings: Arc<Surroundings>,
+    settings: watch::Sender<Settings>,
+    open: Mutex<Open>,
+    window: watch::Sender<Arc<WindowState>>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    tabs: Vec<(TabId, Arc<Tab>)>,
+    active: Option<TabId>,
+    recent: Vec<PathBuf>,
+    problems: Vec<Failure>,
+    /// Requests that opened a tab, and which: a repeat gets the same answer.
+    requests: Vec<(String, TabId)>,
+}
+
+impl App {
+    /// Takes the home, reads the settings, and opens again the tabs that an instance that died has left.
+    ///
+    /// # Errors
+    /// [`HomeError`] where there is no home or another instance has it.
+    pub async fn start(environment: Environment) -> Result<Arc<Self>, HomeError> {
+        let home = Home::open(&environment)?;
+        let mut problems = Vec::new();
+        let settings = Settings::read(&home.settings()).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the settings cannot be used");
+            problems.push((&error).into());
+            Settings::default()
+        });
+        let (runs, records) = record::open(home.runs());
+        let recent = std::fs::read(home.recent())
+            .ok()
+            .and_then(|text| serde_json::from_slice::<Vec<PathBuf>>(&text).ok())
+            .unwrap_or_default();
+        let (settings, seen) = watch::channel(settings);
+        let surroundings = Arc::new(Surroundings::new(home, environment, seen, records));
+        let app = Arc::new(Self {
+            surroundings,
+            settings,
+            open: Mutex::new(Open { recent, problems, ..Open::default() }),
+            window: watch::Sender::default(),
+        });
+        app.surroundings.sweep_dead_instances();
+        for run in runs {
+            app.take_up(run).await;
+        }
+        app.refresh();
+        Ok(app)
+    }
+
+    /// What the window shows, as it changes.
+    pub fn window(&self) -> watch::Receiver<Arc<WindowState>> {
+        self.window.subscribe()
+    }
+
+    /// Where the webview may keep its data.
+    pub fn webview_folder(&self) -> PathBuf {
+        self.surroundings.home().webview()
+    }
+
+    /// Where the log goes.
+    pub fn log_folder(&self) -> PathBuf {
+        self.surroundings.home().data().join("logs")
+    }
+
+    /// A tab's handle.
+    ///
+    /// # Errors
+    /// [`Code::Gone`] where it has been closed.
+    pub fn tab(&self, id: &TabId) -> Result<Arc<Tab>, Failure> {
+        let open = self.open();
+        let found = open.tabs.iter().find(|(known, _)| known == id).map(|(_, tab)| Arc::clone(tab));
+        found.ok_or_else(|| {
+            Failure::new(Code::Gone, "This tab is closed", "It was closed in the meantime.", "Open it again.")
+        })
+    }
+
+    /// Opens a tab for a folder and shows it.
+    ///
+    /// # Errors
+    /// [`Code::WorkspaceInvalid`] where the folder cannot be handed to an agent.
+    pub async fn open_tab(self: &Arc<Self>, request: &str, path: String) -> Result<TabId, Failure> {
+        if let Some((_, id)) = self.open().requests.iter().find(|(seen, _)| seen == request) {
+            return Ok(id.clone());
+        }
+        let workspace = self.check(path).await?;
+        let id = TabId::mint();
+        {
+            let mut open = self.open();
+            if let Some((_, id)) = open.requests.iter().find(|(seen, _)| seen == request) {
+                return Ok(id.clone());
+            }
+            open.requests.push((request.to_owned(), id.clone()));
+        }
+        self.remember(workspace.path().to_path_buf());
+        let title = self.title(&workspace);
+        self.add(Opening { id: id.clone(), workspace, title, left: None });
+        self.activate(Some(id.clone()));
+        Ok(id)
+    }
+
+    /// Opens a tab for a folder named at the start, or shows the one that was taken up for it.
+    ///
+    /// # Errors
+    /// As [`Self::open_tab`].
+    pub async fn open_at_start(self: &Arc<Self>, path: String) -> Result<TabId, Failure> {
+        let workspace = self.check(path.clone()).await?;
+        let known =
+            self.window.borrow().tabs.iter().find(|tab| tab.workspace == workspace.path()).map(|tab| tab.id.clone());
+        match known {
+            Some(id) => {
+                self.activate(Some(id.clone()));
+                Ok(id)
+            }
+            None => self.open_tab(&uuid::Uuid::new_v4().to_string(), path).await,
+        }
+    }
+
+    /// Closes a tab and everything it runs.
+    pub async fn close_tab(self: &Arc<Self>, id: &TabId) {
+        let closed = {
+            let mut open = self.open();
+            let Some(at) = open.tabs.iter().position(|(known, _)| known == id) else { return };
+            let (_, tab) = open.tabs.remove(at);
+            if open.active.as_ref() == Some(id) {
+                // The right neighbour takes its place, or else the left one.
+                let next = at.min(open.tabs.len().saturating_sub(1));
+                open.active = open.tabs.get(next).map(|(id, _)| id.clone());
+            }
+            tab
+        };
+        self.refresh();
+        closed.close().await;
+    }
+
+    /// Moves a tab to another place in the bar.
+    pub fn move_tab(&self, id: &TabId, index: usize) {
+        {
+            let mut open = self.open();
+            let Some(at) = open.tabs.iter().position(|(known, _)| known == id) else { return };
+            let tab = open.tabs.remove(at);
+            let index = index.min(open.tabs.len());
+            open.tabs.insert(index, tab);
+        }
+        self.refresh();
+    }
+
+    /// Shows a tab, or the new-tab page.
+    pub fn activate(&self, id: Option<TabId>) {
+        {
+            let mut open = self.open();
+            if id.as_ref().is_some_and(|id| open.tabs.iter().all(|(known, _)| known != id)) {
+                return;
+            }
+            open.active = id;
+        }
+        self.refresh();
+    }
+
+    /// Saves and applies the settings. What the page does not know in them is kept.
+    ///
+    /// # Errors
+    /// [`Code::SettingsInvalid`] where the file that is there would be lost, [`Code::SettingsNotSaved`] where a value
+    /// is wrong or the file cannot be written.
+    pub async fn save_settings(&self, settings: Settings) -> Result<(), Failure> {
+        let settings = Settings { rest: self.settings.borrow().rest.clone(), ..settings };
+        let path = self.surroundings.home().settings();
+        let (written, settings) = blocking(move || (settings.write(&path), settings)).await?;
+        written.map_err(|error| Failure::from(&error))?;
+        self.settings.send_replace(settings);
+        self.refresh();
+        Ok(())
+    }
+
+    /// The user has read a problem.
+    pub fn dismiss_problem(&self, code: &str) {
+        self.open().problems.retain(|problem| problem.code.as_str() != code);
+        self.refresh();
+    }
+
+    /// Tells a problem to the window.
+    pub fn report(&self, problem: Failure) {
+        self.open().problems.push(problem);
+        self.refresh();
+    }
+
+    /// Folders that complete a typed path.
+    pub async fn complete_path(&self, typed: String) -> Vec<String> {
+        let home = self.surroundings.environment().home();
+        blocking(move || workspace::complete(&typed, home.as_deref())).await.unwrap_or_default()
+    }
+
+    /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.
+    pub async fn quit(&self) {
+        let tabs: Vec<Arc<Tab>> = std::mem::take(&mut self.open().tabs).into_iter().map(|(_, tab)| tab).collect();
+        let all = futures_util::future::join_all(tabs.iter().map(|tab| tab.close()));
+        if tokio::time::timeout(QUIT, all).await.is_err() {
+            tracing::warn!("not every tab ended in time");
+        }
+        self.surroundings.clear_instance().await;
+    }
+
+    async fn check(&self, path: String) -> Result<Workspace, Failure> {
+        let home = self.surroundings.environment().home();
+        blocking(move || Workspace::open(&path, home.as_deref())).await?.map_err(Into::into)
+    }
+
+    async fn take_up(self: &Arc<Self>, run: record::Run) {
+        let workspace = match self.check(run.workspace.display().to_string()).await {
+            Ok(workspace) => workspace,
+            Err(failure) => {
+                let cause =
+                    format!("The tab {} was interrupted and its folder cannot be opened. {}", run.title, failure.cause);
+                self.open().problems.push(Failure { cause, ..failure });
+                return;
+            }
+        };
+        let id = TabId(run.tab.clone());
+        self.add(Opening { id: id.clone(), workspace, title: run.title.clone(), left: Some(run) });
+        self.open().active.get_or_insert(id);
+    }
+
+    fn add(self: &Arc<Self>, opening: Opening) {
+        let id = opening.id.clone();
+        let tab = Arc::new(Tab::open(opening, Arc::clone(&self.surroundings)));
+        let mut summary = tab.summary();
+        self.open().tabs.push((id, tab));
+        self.refresh();
+        // Ends with the tab; it holds the app only while it tells it something.
+        let app = Arc::downgrade(self);
+        tokio::spawn(async move {
+            while summary.changed().await.is_ok() {
+                match app.upgrade() {
+                    Some(app) => app.refresh(),
+                    None => break,
+                }
+            }
+        });
+    }
+
+    /// A second tab in the same folder is told apart by a number.
+    fn title(&self, workspace: &Workspace) -> String {
+        let name = workspace.name();
+        let window = self.window.borrow();
+        let taken = |title: &str| window.tabs.iter().any(|tab| tab.title == title);
+        if !taken(&name) {
+            return name;
+        }
+        (2..=1000).map(|number| format!("{name} ({number})")).find(|title| !taken(title)).unwrap_or(name)
+    }
+
+    fn remember(&self, path: PathBuf) {
+        let recent = {
+            let mut open = self.open();
+            open.recent.retain(|known| *known != path);
+            open.recent.insert(0, path);
+            open.recent.truncate(RECENT);
+            open.recent.clone()
+        };
+        let file = self.surroundings.home().recent();
+        tokio::task::spawn_blocking(move || {
+            let written = serde_json::to_vec_pretty(&recent)
+                .map_err(std::io::Error::from)
+                .and_then(|text| file::replace(&file, &text));
+            if let Err(error) = written {
+                tracing::warn!(%error, "the recent folders were not written");
+            }
+        });
+    }
+
+    fn refresh(&self) {
+        let state = {
+            let open = self.open();
+            WindowState {
+                tabs: open.tabs.iter().map(|(_, tab)| tab.summary().borrow().clone()).collect(),
+                active: open.active.clone(),
+                recent: open.recent.clone(),
+                settings: self.settings.borrow().clone(),
+                problems: open.problems.clone(),
+            }
+        };
+        self.window.send_if_modified(|old| {
+            let changed = **old != state;
+            *old = Arc::new(state);
+            changed
+        });
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        // Nothing that holds the lock can panic half-way through a change.
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(Code::Gone, "Gemra is ending", format!("{error}."), "Start it again."))
+}

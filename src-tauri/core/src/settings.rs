@@ -1,0 +1,202 @@
+//! The user's settings: one JSON file, read at the start and written whole. What we do not know in it is kept.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::failure::{Code, Failure};
+use crate::file;
+
+/// The user's settings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Settings {
+    /// The engine's address, such as `unix:///run/docker.sock`; empty: found as the docker CLI finds it.
+    pub engine: String,
+    /// Begin a new conversation when the agent moves between host and container.
+    pub fresh_on_toggle: bool,
+    /// Certificate files (PEM) that builds and containers trust too.
+    pub certificates: Vec<PathBuf>,
+    /// Environment variables of the agent, by workspace path.
+    pub environment: BTreeMap<String, Variables>,
+    /// Keys of another version, kept as they are.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+/// Environment variables. `Debug` shows names only, because values may be keys.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Variables(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Why settings were not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file could not be read.
+    #[error("{path} could not be read: {source}", path = path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path} is not valid: {source}", path = path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// The file could not be written.
+    #[error("{path} could not be written: {source}", path = path.display())]
+    Unwritable {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// A value is not one that can be used.
+    #[error("{0}")]
+    BadValue(String),
+}
+
+impl From<&SettingsError> for Failure {
+    fn from(error: &SettingsError) -> Self {
+        let cause = format!("{error}.");
+        match error {
+            SettingsError::Unreadable { .. } | SettingsError::Invalid { .. } => Self::new(
+                Code::SettingsInvalid,
+                "The settings could not be read",
+                cause,
+                "Gemra goes on with its defaults and leaves the file as it is. Mend it or move it away, then start Gemra again.",
+            ),
+            SettingsError::Unwritable { .. } => Self::new(
+                Code::SettingsNotSaved,
+                "The settings were not saved",
+                cause,
+                "Make room or give yourself the right to write there, then save again.",
+            ),
+            SettingsError::BadValue(_) => Self::new(
+                Code::SettingsNotSaved,
+                "The settings were not saved",
+                cause,
+                "Correct the value, then save again.",
+            ),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings; the defaults where there is no file.
+    ///
+    /// # Errors
+    /// [`SettingsError`] where there is one that cannot be used. It is left as it is.
+    pub fn read(path: &Path) -> Result<Self, SettingsError> {
+        let bytes = match std::fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
+            Err(source) => return Err(SettingsError::Unreadable { path: path.to_path_buf(), source }),
+        };
+        serde_json::from_slice(&bytes).map_err(|source| SettingsError::Invalid { path: path.to_path_buf(), source })
+    }
+
+    /// Writes the settings, unless the file that is there cannot be read: then it would be lost.
+    ///
+    /// # Errors
+    /// [`SettingsError`]; the old file is then untouched.
+    pub fn write(&self, path: &Path) -> Result<(), SettingsError> {
+        self.check()?;
+        Self::read(path)?;
+        let unwritable = |source| SettingsError::Unwritable { path: path.to_path_buf(), source };
+        let mut text = serde_json::to_vec_pretty(self).map_err(|error| unwritable(error.into()))?;
+        text.push(b'\n');
+        file::replace(path, &text).map_err(unwritable)
+    }
+
+    /// The variables of a workspace.
+    pub fn variables(&self, workspace: &Path) -> Vec<(String, String)> {
+        let known = workspace.to_str().and_then(|workspace| self.environment.get(workspace));
+        known.map(|variables| variables.0.clone().into_iter().collect()).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), SettingsError> {
+        let bad = |text: String| Err(SettingsError::BadValue(text));
+        let engine = self.engine.trim();
+        if !engine.is_empty() && !engine.contains("://") && !engine.starts_with('/') {
+            return bad(format!("{engine:?} is no engine address; it looks like unix:///var/run/docker.sock"));
+        }
+        for certificate in &self.certificates {
+            let name = certificate.display();
+            match std::fs::read_to_string(certificate) {
+                Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
+                Ok(_) => return bad(format!("{name} holds no certificate in PEM form")),
+                Err(error) => return bad(format!("the certificate {name} cannot be read: {error}")),
+            }
+        }
+        for name in self.environment.values().flat_map(|variables| variables.0.keys()) {
+            let valid = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            if !valid {
+                return bad(format!("{name:?} is not the name of an environment variable"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_survive_a_round_and_keep_what_is_not_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        assert_eq!(Settings::read(&path).unwrap(), Settings::default(), "no file means the defaults");
+        std::fs::write(&path, r#"{"freshOnToggle": true, "fromTheFuture": {"a": 1}}"#).unwrap();
+        let mut settings = Settings::read(&path).unwrap();
+        settings.engine = "unix:///run/docker.sock".to_owned();
+        settings.write(&path).unwrap();
+        let again = Settings::read(&path).unwrap();
+        assert_eq!(again, settings, "what was written is read");
+        assert!(again.rest.contains_key("fromTheFuture"), "a key of another version is kept");
+    }
+
+    #[test]
+    fn a_broken_file_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        for broken in ["not json", "[1]", r#"{"freshOnToggle": "yes"}"#, ""] {
+            std::fs::write(&path, broken).unwrap();
+            assert!(matches!(Settings::read(&path), Err(SettingsError::Invalid { .. })), "{broken:?} is an error");
+            assert!(Settings::default().write(&path).is_err(), "{broken:?} is not replaced");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), broken, "{broken:?} is still there");
+        }
+    }
+
+    #[test]
+    fn bad_values_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let variables = |name: &str| Variables([(name.to_owned(), "v".to_owned())].into());
+        let cases = [
+            (Settings { engine: "docker.sock".to_owned(), ..Settings::default() }, "docker.sock"),
+            (Settings { certificates: vec!["/nonexistent.pem".into()], ..Settings::default() }, "/nonexistent.pem"),
+            (Settings { environment: [("/p".to_owned(), variables("A B"))].into(), ..Settings::default() }, "A B"),
+        ];
+        for (settings, named) in cases {
+            let error = settings.write(&path).unwrap_err().to_string();
+            assert!(error.contains(named), "the message names what is wrong: {error}");
+            assert!(!path.exists(), "nothing was written");
+        }
+    }
+}

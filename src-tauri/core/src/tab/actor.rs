@@ -1,0 +1,416 @@
+//! The task that owns a tab: it takes one thing after another — a message, lines of the agent, the end of a process,
+//! a deadline — and tells whoever watches what has changed. What it does about them is in its siblings.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use super::agent::Slot;
+use super::flip::Flip;
+use super::view::{AgentView, Queued, TurnView, Usage, View};
+use super::{Message, Opening, Summary, TabId};
+use crate::agent::{Mode, Offer};
+use crate::app::Surroundings;
+use crate::failure::Failure;
+use crate::process::{Exit, Output, Process};
+use crate::record::Run;
+use crate::stream::{Change, Snapshot, Stream};
+use crate::transcript::{Topic, Transcript};
+use crate::workspace::Workspace;
+
+/// How many entries a snapshot holds.
+const SNAPSHOT_ENTRIES: usize = 120;
+/// How many lines of the agent are taken in one go, before anybody is told.
+const BATCH: usize = 512;
+/// How many requests are remembered, so that a repeat changes nothing.
+const REMEMBERED: usize = 256;
+
+/// What a task of the tab's own reports.
+pub(crate) enum Done {
+    /// The host's agent was started, or not.
+    Started { epoch: u32, result: Result<Process, NotStarted> },
+    /// The installer said something.
+    Installing { line: String },
+    /// The installer ended.
+    Installed { result: Result<(), Failure> },
+    /// Something of the container's.
+    Container(super::flip::Report),
+}
+
+/// Why the host's agent was not started.
+#[derive(Debug)]
+pub(crate) enum NotStarted {
+    /// The CLI is not there.
+    Missing(Failure),
+    /// It would not start.
+    Failed(Failure),
+}
+
+/// What the actor waits for with a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deadline {
+    /// The agent of this epoch has to answer the handshake.
+    Handshake(u32),
+    /// The agent of this epoch has to end its turn.
+    Interrupt(u32),
+    /// The agent of this epoch has to end its turn before it leaves.
+    Leave(u32),
+    /// The container's machine has to leave the state that it entered as the n-th.
+    Container(u32),
+}
+
+pub(super) struct Actor {
+    pub(super) id: TabId,
+    pub(super) title: String,
+    pub(super) workspace: Workspace,
+    pub(super) surroundings: Arc<Surroundings>,
+    inbox: mpsc::UnboundedReceiver<Message>,
+    /// Weak, so that the tab ends with its last handle.
+    messages: mpsc::WeakUnboundedSender<Message>,
+    summary: watch::Sender<Summary>,
+    stream: Stream,
+    pub(super) transcript: Transcript,
+    pub(super) queue: VecDeque<Queued>,
+    requests: VecDeque<String>,
+    pub(super) turn: TurnView,
+    pub(super) slot: Slot,
+    pub(super) epoch: u32,
+    pub(super) flip: Flip,
+    /// The conversation's id, minted before the agent's first byte.
+    pub(super) conversation: String,
+    pub(super) chosen_model: Option<String>,
+    pub(super) model: Option<String>,
+    pub(super) mode: Mode,
+    pub(super) version: Option<String>,
+    pub(super) offer: Offer,
+    pub(super) usage: Usage,
+    deadlines: Vec<(Instant, Deadline)>,
+    /// What was last told to the watchers.
+    told: Option<View>,
+    recorded: Option<Run>,
+    closing: Option<oneshot::Sender<()>>,
+}
+
+/// Why the actor woke.
+enum Wake {
+    Message(Box<Message>),
+    Lines(Vec<Output>),
+    LinesEnded,
+    Exited(Exit),
+    Timer,
+    /// The last handle is gone.
+    Orphaned,
+}
+
+impl Actor {
+    pub(super) fn new(
+        opening: Opening,
+        surroundings: Arc<Surroundings>,
+        inbox: mpsc::UnboundedReceiver<Message>,
+        messages: mpsc::WeakUnboundedSender<Message>,
+    ) -> (Self, watch::Receiver<Summary>) {
+        let Opening { id, workspace, title, left } = opening;
+        let (summary, receiver) = watch::channel(Summary {
+            id: id.clone(),
+            title: title.clone(),
+            workspace: workspace.path().to_path_buf(),
+            busy: false,
+            asking: false,
+            container: crate::container::state::State::Off,
+        });
+        let mut actor = Self {
+            id,
+            title,
+            workspace,
+            surroundings,
+            inbox,
+            messages,
+            summary,
+            stream: Stream::default(),
+            transcript: Transcript::default(),
+            queue: VecDeque::new(),
+            requests: VecDeque::new(),
+            turn: TurnView::Idle,
+            slot: Slot::Empty,
+            epoch: 0,
+            flip: Flip::default(),
+            conversation: uuid::Uuid::new_v4().to_string(),
+            chosen_model: None,
+            model: None,
+            mode: Mode::Default,
+            version: None,
+            offer: Offer::default(),
+            usage: Usage::default(),
+            deadlines: Vec::new(),
+            told: None,
+            recorded: None,
+            closing: None,
+        };
+        actor.take_up(left);
+        (actor, receiver)
+    }
+
+    /// Runs until the tab is closed or its last handle is gone.
+    pub(super) async fn run(mut self) {
+        self.begin();
+        self.tell();
+        loop {
+            match self.next().await {
+                Wake::Message(message) => self.on_message(*message),
+                Wake::Lines(lines) => self.on_lines(lines),
+                Wake::LinesEnded => self.slot.lines_ended(),
+                Wake::Exited(exit) => self.on_exit(&exit),
+                Wake::Timer => self.on_timer(),
+                Wake::Orphaned => break,
+            }
+            if self.closing.is_some() && self.slot.is_at_rest() && self.flip.is_at_rest() {
+                break;
+            }
+            self.tell();
+        }
+        if self.closing.is_some() {
+            // A tab that was closed has no run to take up; one that was dropped with the app keeps its record.
+            self.surroundings.forget_run(&self.id).await;
+        }
+        if let Some(reply) = self.closing.take() {
+            let _ = reply.send(());
+        }
+    }
+
+    async fn next(&mut self) -> Wake {
+        let timer = self.deadlines.iter().map(|(at, _)| *at).chain(self.stream.due()).min();
+        let sleep = async {
+            match timer {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let Self { inbox, slot, .. } = self;
+        tokio::select! {
+            message = inbox.recv() => message.map_or(Wake::Orphaned, |message| Wake::Message(Box::new(message))),
+            wake = slot_wakes(slot) => wake,
+            () = sleep => Wake::Timer,
+        }
+    }
+
+    fn on_message(&mut self, message: Message) {
+        match message {
+            Message::Watch { sink, reply } => {
+                // Whatever has not been told yet is in the snapshot already.
+                self.transcript.take_patches();
+                let snapshot = self.snapshot();
+                self.told = Some(snapshot.view.clone());
+                let _ = reply.send(self.stream.watch(sink, snapshot));
+            }
+            Message::Unwatch { watch } => self.stream.unwatch(watch),
+            Message::Acknowledge { watch, seq } => self.stream.acknowledge(watch, seq),
+            Message::Earlier { before, count, reply } => {
+                let entries = self.transcript.entries();
+                let end = (before.0 as usize).min(entries.len());
+                let _ = reply.send(entries[end.saturating_sub(count)..end].to_vec());
+            }
+            Message::Send { request, text, reply } => {
+                if self.is_new(&request) {
+                    self.on_send(request, text);
+                }
+                let _ = reply.send(());
+            }
+            Message::Unqueue { id, reply } => {
+                let found = self.queue.iter().position(|queued| queued.id == id);
+                let _ = reply.send(found.and_then(|at| self.queue.remove(at)).map(|queued| queued.text));
+            }
+            Message::StopTurn => self.on_stop_turn(),
+            Message::Answer { ask, choice } => self.on_answer(&ask, choice),
+            Message::RetryTurn => self.on_retry_turn(),
+            Message::Toggle { request, at } => {
+                if self.is_new(&request) {
+                    self.on_click(at);
+                }
+            }
+            Message::UseHost => self.on_use_host(),
+            Message::SetModel { model } => self.on_set_model(model),
+            Message::SetMode { mode } => self.on_set_mode(mode),
+            Message::Install => self.on_install(),
+            Message::RetryAgent => self.on_retry_agent(),
+            Message::StartFresh => self.on_start_fresh(),
+            Message::Rename { title } => {
+                let title = title.trim();
+                if !title.is_empty() {
+                    title.clone_into(&mut self.title);
+                }
+            }
+            Message::Close { reply } => {
+                self.closing = Some(reply);
+                self.on_close();
+            }
+            Message::Done(Done::Started { epoch, result }) => self.on_started(epoch, result),
+            Message::Done(Done::Installing { line }) => self.on_installing(line),
+            Message::Done(Done::Installed { result }) => self.on_installed(result),
+            Message::Done(Done::Container(report)) => self.on_container(report),
+        }
+    }
+
+    fn on_timer(&mut self) {
+        let now = Instant::now();
+        let due: Vec<Deadline> = self.deadlines.iter().filter(|(at, _)| *at <= now).map(|(_, what)| *what).collect();
+        self.deadlines.retain(|(at, _)| *at > now);
+        for deadline in due {
+            match deadline {
+                Deadline::Handshake(epoch) => self.on_no_handshake(epoch),
+                Deadline::Interrupt(epoch) => self.on_no_interrupt(epoch),
+                Deadline::Leave(epoch) => self.on_no_leave(epoch),
+                Deadline::Container(entered) => self.on_container_too_slow(entered),
+            }
+        }
+    }
+
+    pub(super) fn deadline(&mut self, after: Duration, what: Deadline) {
+        self.deadlines.push((Instant::now() + after, what));
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// A sender for a task of the tab's own. `None` where the tab is ending.
+    pub(super) fn reports(&self) -> Option<mpsc::UnboundedSender<Message>> {
+        self.messages.upgrade()
+    }
+
+    pub(super) fn log(&mut self, reset: bool, lines: Vec<String>) {
+        self.stream.push([Change::Log { reset, lines }]);
+    }
+
+    pub(super) fn offers(&mut self, offer: Offer) {
+        if self.offer != offer {
+            self.offer = offer;
+            self.stream.push([Change::Offer(self.offer.clone())]);
+        }
+    }
+
+    fn is_new(&mut self, request: &str) -> bool {
+        if self.requests.iter().any(|seen| seen == request) {
+            return false;
+        }
+        self.requests.truncate(REMEMBERED);
+        self.requests.push_front(request.to_owned());
+        true
+    }
+
+    /// Takes up what an instance that died has left of this tab.
+    fn take_up(&mut self, left: Option<Run>) {
+        let Some(run) = left else { return };
+        self.conversation = run.conversation;
+        self.chosen_model = run.model;
+        self.mode = Mode::parse(&run.mode).unwrap_or_default();
+        let what = if run.turn { "in the middle of a turn" } else { "between two turns" };
+        let text = format!("Gemra ended unexpectedly {what}. The conversation is taken up again.");
+        let detail = "What was said before is known to the agent and no longer shown here.".to_owned();
+        self.transcript.notice(Topic::Interrupted, text, Some(detail));
+        self.flip.take_up(run.container);
+    }
+
+    /// Tells watchers, the tab bar and the record what has changed.
+    fn tell(&mut self) {
+        let patches = self.transcript.take_patches();
+        self.stream.push(patches.into_iter().map(Change::Patch));
+        let view = self.view();
+        if self.told.as_ref() != Some(&view) {
+            let summary = Summary {
+                id: self.id.clone(),
+                title: view.title.clone(),
+                workspace: view.workspace.clone(),
+                busy: view.turn != TurnView::Idle,
+                asking: view.asking,
+                container: view.container.state.clone(),
+            };
+            self.summary.send_if_modified(|old| {
+                let changed = *old != summary;
+                *old = summary;
+                changed
+            });
+            self.stream.push([Change::View(Box::new(view.clone()))]);
+            self.told = Some(view);
+        }
+        self.record();
+        self.stream.flush();
+    }
+
+    fn record(&mut self) {
+        let run = Run {
+            tab: self.id.0.clone(),
+            workspace: self.workspace.path().to_path_buf(),
+            title: self.title.clone(),
+            conversation: self.conversation.clone(),
+            container: !self.flip.state().is_off(),
+            turn: self.turn != TurnView::Idle,
+            model: self.chosen_model.clone(),
+            mode: self.mode.as_str().to_owned(),
+        };
+        if self.recorded.as_ref() != Some(&run) && self.closing.is_none() {
+            self.recorded = Some(run.clone());
+            self.surroundings.record_run(run);
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            id: self.id.clone(),
+            title: self.title.clone(),
+            workspace: PathBuf::from(self.workspace.path()),
+            agent: self.agent_view(),
+            turn: self.turn.clone(),
+            queue: self.queue.iter().cloned().collect(),
+            container: self.flip.view(),
+            model: self.model.clone(),
+            mode: self.mode,
+            modes: self.modes(),
+            usage: self.usage,
+            asking: self.transcript.is_asking(),
+        }
+    }
+
+    fn agent_view(&self) -> AgentView {
+        match &self.slot {
+            Slot::Empty if self.flip.is_moving() => AgentView::Starting,
+            Slot::Running(running) if running.is_ready() => AgentView::Ready { version: self.version.clone() },
+            Slot::Empty => AgentView::Idle,
+            Slot::Starting { .. } | Slot::Running(_) => AgentView::Starting,
+            Slot::Missing(failure) => AgentView::Missing { failure: failure.clone() },
+            Slot::Installing { line, .. } => AgentView::Installing { line: line.clone() },
+            Slot::Failed(failure) => AgentView::Failed { failure: failure.clone() },
+        }
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let entries = self.transcript.entries();
+        let from = entries.len().saturating_sub(SNAPSHOT_ENTRIES);
+        Snapshot {
+            seq: 0,
+            view: self.view(),
+            offer: self.offer.clone(),
+            entries: entries[from..].to_vec(),
+            earlier: u32::try_from(from).unwrap_or(u32::MAX),
+            log: self.flip.log(),
+        }
+    }
+}
+
+/// What the agent's process does next; for ever pending where there is none.
+async fn slot_wakes(slot: &mut Slot) -> Wake {
+    let Slot::Running(running) = slot else {
+        return std::future::pending().await;
+    };
+    if running.has_lines() {
+        let mut lines = Vec::new();
+        return match running.process.output.recv_many(&mut lines, BATCH).await {
+            0 => Wake::LinesEnded,
+            _ => Wake::Lines(lines),
+        };
+    }
+    Wake::Exited(running.process.stop.gone().await)
+}

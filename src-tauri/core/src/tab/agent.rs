@@ -1,0 +1,390 @@
+//! The agent's process as its tab sees it: starting it on the host, hearing it, letting it go, and what follows when
+//! it is gone. Which place it runs in matters only to the words of a failure.
+
+use std::time::Duration;
+
+use tokio_util::task::AbortOnDropHandle;
+
+use super::Message;
+use super::actor::{Actor, Deadline, Done, NotStarted};
+use super::view::TurnView;
+use crate::agent::claude::launch::{self, Launch};
+use crate::agent::claude::session::Session;
+use crate::agent::claude::{find, sessions};
+use crate::agent::{Choice, Mode};
+use crate::failure::{Code, Failure};
+use crate::place::{Place, host};
+use crate::process::{Exit, Output, Process};
+
+/// How long a started agent may take to answer the handshake. It needs about 0.8 s (`PROTOCOL.md`, "Launch").
+pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
+/// How long an agent may take to end its turn before it leaves; then it is stopped in the middle of it.
+const LEAVE: Duration = Duration::from_secs(3);
+
+/// The agent of a tab.
+#[derive(Debug)]
+pub(super) enum Slot {
+    /// None.
+    Empty,
+    /// The host's is being started.
+    Starting { _task: AbortOnDropHandle<()> },
+    /// One runs.
+    Running(Box<Running>),
+    /// The CLI is not on this machine.
+    Missing(Failure),
+    /// The CLI is being installed.
+    Installing { line: String, _task: AbortOnDropHandle<()> },
+    /// It ended, or would not start.
+    Failed(Failure),
+}
+
+impl Slot {
+    /// True where nothing runs and nothing is about to.
+    pub(super) fn is_at_rest(&self) -> bool {
+        matches!(self, Self::Empty | Self::Missing(_) | Self::Failed(_))
+    }
+
+    pub(super) fn running(&mut self) -> Option<&mut Running> {
+        match self {
+            Self::Running(running) => Some(running),
+            _ => None,
+        }
+    }
+
+    pub(super) fn lines_ended(&mut self) {
+        if let Some(running) = self.running() {
+            running.lines_ended = true;
+        }
+    }
+}
+
+/// A running agent.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) epoch: u32,
+    pub(super) place: Place,
+    pub(super) process: Process,
+    pub(super) session: Session,
+    ready: bool,
+    lines_ended: bool,
+    /// Set once it has said that the conversation is not there.
+    session_missing: bool,
+    /// Set once it was asked to go: why, and so what follows.
+    leaving: Option<Leaving>,
+}
+
+/// Why an agent was asked to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    /// The one in the container takes over.
+    ToContainer,
+    /// The one on the host takes over.
+    ToHost,
+    /// It is started again.
+    Restart,
+    /// It did not stop its turn, and is started again.
+    Stuck,
+    /// The tab is being closed.
+    Closing,
+}
+
+impl Leaving {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::ToContainer => "Interrupted: the agent moved into a container.",
+            Self::ToHost => "Interrupted: the agent moved back to the host.",
+            Self::Restart => "Interrupted: the agent was started again.",
+            Self::Stuck => "Interrupted. The agent did not stop by itself and was started again.",
+            Self::Closing => "Interrupted: the tab was closed.",
+        }
+    }
+}
+
+impl Running {
+    pub(super) fn new(epoch: u32, place: Place, process: Process) -> Self {
+        let (session, ready, lines_ended) = (Session::default(), false, false);
+        Self { epoch, place, process, session, ready, lines_ended, session_missing: false, leaving: None }
+    }
+
+    /// True where it takes messages.
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready && self.leaving.is_none()
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
+    }
+
+    pub(super) fn has_lines(&self) -> bool {
+        !self.lines_ended
+    }
+
+    pub(super) fn answered(&mut self) {
+        self.ready = true;
+    }
+
+    pub(super) fn misses_its_session(&mut self) {
+        self.session_missing = true;
+    }
+}
+
+impl Actor {
+    /// Starts the agent on the host, in the conversation as it stands.
+    pub(super) fn start_on_host(&mut self) {
+        self.epoch += 1;
+        let epoch = self.epoch;
+        let surroundings = self.surroundings.clone();
+        let workspace = self.workspace.clone();
+        let conversation = self.conversation.clone();
+        let (model, mode) = (self.chosen_model.clone(), self.mode);
+        let mode = if mode == Mode::BypassPermissions { Mode::Default } else { mode };
+        self.mode = mode;
+        let task = self.task(async move {
+            let result = async {
+                let search = surroundings.search();
+                let found = find::find(search).await.map_err(|error| NotStarted::Missing((&error).into()))?;
+                let launch = Launch {
+                    conversation: sessions::take_up(&surroundings.claude_folder(), workspace.path(), conversation),
+                    model,
+                    mode,
+                    system_prompt: launch::on_the_host(workspace.path()),
+                    contained: false,
+                };
+                let variables = surroundings.settings().variables(workspace.path());
+                host::start(&found, &launch, &workspace, variables).map_err(|error| {
+                    NotStarted::Failed(not_started(
+                        format!("{error}."),
+                        "Check that the program can be run, then press Retry.",
+                    ))
+                })
+            };
+            Done::Started { epoch, result: result.await }
+        });
+        tracing::info!(tab = %self.id, epoch, "starting the agent on the host");
+        self.slot = match task {
+            Some(task) => Slot::Starting { _task: task },
+            None => Slot::Empty,
+        };
+    }
+
+    /// Runs a task of the tab's own and reports what comes of it. It ends with its handle.
+    pub(super) fn task(&self, work: impl Future<Output = Done> + Send + 'static) -> Option<AbortOnDropHandle<()>> {
+        let reports = self.reports()?.downgrade();
+        Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let done = work.await;
+            if let Some(reports) = reports.upgrade() {
+                let _ = reports.send(Message::Done(done));
+            }
+        })))
+    }
+
+    pub(super) fn on_started(&mut self, epoch: u32, result: Result<Process, NotStarted>) {
+        if epoch != self.epoch || !matches!(self.slot, Slot::Starting { .. }) {
+            return;
+        }
+        match result {
+            Ok(process) => self.shake_hands(Place::Host, process),
+            Err(NotStarted::Missing(failure)) => self.slot = Slot::Missing(failure),
+            Err(NotStarted::Failed(failure)) => self.slot = Slot::Failed(failure),
+        }
+    }
+
+    /// Takes a started process as the tab's agent and opens the conversation with it.
+    pub(super) fn shake_hands(&mut self, place: Place, process: Process) {
+        let mut running = Running::new(self.epoch, place, process);
+        let line = running.session.initialize();
+        running.process.input.send(line);
+        self.deadline(HANDSHAKE, Deadline::Handshake(running.epoch));
+        self.slot = Slot::Running(Box::new(running));
+    }
+
+    pub(super) fn on_lines(&mut self, lines: Vec<Output>) {
+        for line in lines {
+            let Some(running) = self.slot.running() else { return };
+            match line {
+                Output::Line { text, at } => {
+                    let heard = running.session.hear(&text);
+                    if let Some(reply) = heard.reply {
+                        running.process.input.send(reply);
+                    }
+                    for event in heard.events {
+                        self.on_event(event, at);
+                    }
+                }
+                Output::Oversized { bytes, head } => {
+                    tracing::warn!(bytes, "the agent wrote a line that is too long");
+                    let text = format!("The agent sent a message of {} MB, which was passed over.", bytes / 1_000_000);
+                    self.transcript.notice(crate::transcript::Topic::Warning, text, Some(head));
+                }
+            }
+        }
+    }
+
+    /// Asks the agent to go. A turn is interrupted first, a question denied, so that the conversation's file is whole
+    /// when the next agent reads it.
+    pub(super) fn let_go(&mut self, why: Leaving) {
+        let turn = self.turn != TurnView::Idle;
+        let Some(running) = self.slot.running() else {
+            self.slot = Slot::Empty;
+            self.on_left(why);
+            return;
+        };
+        if running.leaving.replace(why).is_some() {
+            return;
+        }
+        let epoch = running.epoch;
+        if turn && running.ready && !matches!(why, Leaving::Closing | Leaving::Stuck) {
+            let denial = Choice::Deny { reason: why.reason().to_owned() };
+            for ask in running.session.waiting() {
+                if let Some(line) = running.session.answer(&ask, &denial) {
+                    running.process.input.send(line);
+                }
+            }
+            let line = running.session.interrupt();
+            running.process.input.send(line);
+            self.deadline(LEAVE, Deadline::Leave(epoch));
+        } else {
+            self.stop_process();
+        }
+    }
+
+    /// Starts down the ladder; [`Self::on_exit`] follows.
+    pub(super) fn stop_process(&mut self) {
+        if let Some(running) = self.slot.running() {
+            let stop = running.process.stop.clone();
+            tokio::spawn(async move { stop.stop().await });
+        }
+    }
+
+    pub(super) fn on_no_leave(&mut self, epoch: u32) {
+        if self.slot.running().is_some_and(|running| running.epoch == epoch && running.is_leaving()) {
+            self.stop_process();
+        }
+    }
+
+    pub(super) fn on_no_handshake(&mut self, epoch: u32) {
+        let Some(running) = self.slot.running().filter(|running| running.epoch == epoch && !running.ready) else {
+            return;
+        };
+        let (place, stop) = (running.place, running.process.stop.clone());
+        stop.kill();
+        let cause = format!("It did not answer within {} seconds.", HANDSHAKE.as_secs());
+        let failure = not_started(cause, "Press Retry. If it goes on, run `claude` in a terminal to see what it says.");
+        match place {
+            Place::Host => {
+                self.slot = Slot::Failed(failure);
+            }
+            Place::Container => self.on_container_failed(failure),
+        }
+    }
+
+    pub(super) fn on_exit(&mut self, exit: &Exit) {
+        let Slot::Running(running) = std::mem::replace(&mut self.slot, Slot::Empty) else {
+            return;
+        };
+        let Running { place, leaving, ready, session_missing: missing, .. } = *running;
+        let reason = leaving
+            .map_or_else(|| format!("The agent ended unexpectedly ({}).", how(exit)), |why| why.reason().to_owned());
+        let turn = std::mem::replace(&mut self.turn, TurnView::Idle);
+        self.transcript.end_turn((turn != TurnView::Idle).then_some(reason.as_str()));
+        self.transcript.forget_process();
+        if let Some(why) = leaving {
+            self.on_left(why);
+            return;
+        }
+        let failure = match place {
+            Place::Host => host_failure(exit, ready, missing),
+            Place::Container => crate::container::gone(exit, ready, missing),
+        };
+        match place {
+            Place::Host => {
+                tracing::warn!(how = how(exit), "the agent ended by itself");
+                self.slot = Slot::Failed(failure);
+            }
+            Place::Container => self.on_container_agent_gone(failure),
+        }
+    }
+
+    /// What follows when an agent that was asked to go is gone.
+    fn on_left(&mut self, why: Leaving) {
+        if self.is_closing() {
+            return;
+        }
+        match why {
+            Leaving::ToContainer => self.on_host_left(),
+            Leaving::ToHost => self.on_container_left(),
+            Leaving::Restart | Leaving::Stuck => self.start_where_we_are(),
+            Leaving::Closing => {}
+        }
+    }
+
+    pub(super) fn on_retry_agent(&mut self) {
+        if matches!(self.slot, Slot::Empty | Slot::Missing(_) | Slot::Failed(_)) && !self.flip.is_moving() {
+            self.start_where_we_are();
+        }
+    }
+
+    /// A new conversation of the agent; what is shown stays.
+    pub(super) fn on_start_fresh(&mut self) {
+        self.renew_conversation();
+        match &self.slot {
+            Slot::Running(_) => self.let_go(Leaving::Restart),
+            _ => self.on_retry_agent(),
+        }
+    }
+
+    pub(super) fn renew_conversation(&mut self) {
+        self.conversation = uuid::Uuid::new_v4().to_string();
+        self.usage = super::view::Usage::default();
+        self.transcript.notice(
+            crate::transcript::Topic::Info,
+            "A new conversation begins here: the agent does not know what was said above.",
+            None,
+        );
+    }
+
+    pub(super) fn on_close(&mut self) {
+        self.close_container();
+        match &self.slot {
+            Slot::Running(_) => self.let_go(Leaving::Closing),
+            _ => self.slot = Slot::Empty,
+        }
+    }
+}
+
+/// The failure of a conversation that is not there.
+pub(crate) fn session_missing(stderr: &str) -> Failure {
+    Failure::new(
+        Code::SessionMissing,
+        "The conversation is not there any more",
+        "The Claude CLI has no conversation of this id in this folder.",
+        "Start a new conversation: what is shown here stays, but the agent will not know it.",
+    )
+    .with_detail(stderr)
+}
+
+fn not_started(cause: String, action: &str) -> Failure {
+    Failure::new(Code::AgentNotStarted, "The agent did not start", cause, action)
+}
+
+/// How a process ended, in words.
+pub(crate) fn how(exit: &Exit) -> String {
+    match (exit.code, exit.signal) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => format!("signal {signal}"),
+        (None, None) => "no exit code".to_owned(),
+    }
+}
+
+fn host_failure(exit: &Exit, ready: bool, missing: bool) -> Failure {
+    if missing {
+        return session_missing(&exit.stderr);
+    }
+    if !ready {
+        let cause = format!("The Claude CLI ended before it was ready ({}).", how(exit));
+        return not_started(cause, "Read what it said, mend it, then press Retry.").with_detail(&exit.stderr);
+    }
+    let cause = format!("The Claude CLI ended by itself ({}).", how(exit));
+    let action = "Press Retry: the conversation goes on where it was.";
+    Failure::new(Code::AgentCrashed, "The agent ended unexpectedly", cause, action).with_detail(&exit.stderr)
+}

@@ -1,0 +1,231 @@
+//! The conversation: messages out, a turn at a time, answers to questions, and what the agent's events mean for the
+//! tab. Knows no process but as something that takes lines.
+
+use std::time::{Duration, SystemTime};
+
+use super::actor::{Actor, Deadline};
+use super::agent::Leaving;
+use super::view::{Queued, TurnView};
+use crate::agent::{Choice, Event, Mode, Outcome, Retry, TurnEnd};
+use crate::failure::{Code, Failure};
+use crate::place::Place;
+use crate::transcript::Topic;
+
+/// How long an agent may take to end a turn that was to be cut short; then it is started again.
+const INTERRUPT: Duration = Duration::from_secs(10);
+/// What a declined agent is told where the user gave no reason.
+const DECLINED: &str = "The user declined this.";
+
+impl Actor {
+    pub(super) fn on_send(&mut self, id: String, text: String) {
+        self.queue.push_back(Queued { id, text });
+        self.deliver();
+    }
+
+    /// Gives the agent the oldest message, if it can take one.
+    pub(super) fn deliver(&mut self) {
+        if self.turn != TurnView::Idle || self.flip.holds_messages() {
+            return;
+        }
+        let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
+        let Some(message) = self.queue.pop_front() else { return };
+        let line = running.session.user(&message.text);
+        running.process.input.send(line);
+        self.transcript.begin_turn(message.text);
+        self.turn = TurnView::Running { since: SystemTime::now(), retry: None };
+    }
+
+    pub(super) fn on_stop_turn(&mut self) {
+        let TurnView::Running { since, .. } = self.turn else { return };
+        let Some(running) = self.slot.running().filter(|running| !running.is_leaving()) else { return };
+        let line = running.session.interrupt();
+        running.process.input.send(line);
+        let epoch = running.epoch;
+        self.turn = TurnView::Interrupting { since };
+        self.deadline(INTERRUPT, Deadline::Interrupt(epoch));
+    }
+
+    pub(super) fn on_no_interrupt(&mut self, epoch: u32) {
+        let stuck = matches!(self.turn, TurnView::Interrupting { .. });
+        if stuck && self.slot.running().is_some_and(|running| running.epoch == epoch && !running.is_leaving()) {
+            self.let_go(Leaving::Stuck);
+        }
+    }
+
+    pub(super) fn on_answer(&mut self, ask: &str, choice: Choice) {
+        let choice = match choice {
+            Choice::Deny { reason } if reason.trim().is_empty() => Choice::Deny { reason: DECLINED.to_owned() },
+            choice => choice,
+        };
+        let Some(running) = self.slot.running().filter(|running| !running.is_leaving()) else { return };
+        let Some(line) = running.session.answer(ask, &choice) else { return };
+        running.process.input.send(line);
+        self.transcript.answer(ask, &choice);
+    }
+
+    pub(super) fn on_retry_turn(&mut self) {
+        if let Some(text) = self.transcript.last_user_text().map(str::to_owned) {
+            self.on_send(uuid::Uuid::new_v4().to_string(), text);
+        }
+    }
+
+    pub(super) fn on_set_model(&mut self, model: String) {
+        if let Some(running) = self.slot.running().filter(|running| running.is_ready()) {
+            let line = running.session.set_model(&model);
+            running.process.input.send(line);
+        }
+        self.chosen_model = (model != "default").then_some(model);
+    }
+
+    pub(super) fn on_set_mode(&mut self, mode: Mode) {
+        if !self.modes().contains(&mode) {
+            let text = "The agent may only act without asking inside a container.";
+            self.transcript.notice(Topic::Warning, text, None);
+            return;
+        }
+        match self.slot.running().filter(|running| running.is_ready()) {
+            // The agent's answer is the truth; until it comes the mode is what it was.
+            Some(running) => {
+                let line = running.session.set_mode(mode);
+                running.process.input.send(line);
+            }
+            None => self.mode = mode,
+        }
+    }
+
+    /// The modes that can be chosen where the agent is.
+    pub(super) fn modes(&self) -> Vec<Mode> {
+        let mut modes = vec![Mode::Default, Mode::AcceptEdits, Mode::Plan];
+        if self.flip.state().is_inside() {
+            modes.push(Mode::BypassPermissions);
+        }
+        modes
+    }
+
+    pub(super) fn on_event(&mut self, event: Event, at: SystemTime) {
+        match event {
+            Event::Ready(offer) => {
+                self.offers(offer);
+                self.on_ready();
+            }
+            Event::TurnBegan { model, mode, version } => {
+                self.model = model.or(self.model.take());
+                self.mode = mode.unwrap_or(self.mode);
+                self.version = version.or(self.version.take());
+            }
+            Event::ModeIs(mode) => self.mode = mode,
+            Event::ModelIs(model) => self.model = model.or(self.model.take()),
+            Event::ContextIs { tokens } => {
+                self.usage.context_tokens = tokens;
+                self.trying_again(None);
+            }
+            Event::Retrying(retry) => {
+                let next = at + retry.delay;
+                self.trying_again(Some((retry, next)));
+            }
+            Event::TurnEnded(end) => self.on_turn_ended(end),
+            seen => {
+                self.trying_again(None);
+                self.transcript.apply(seen, at);
+            }
+        }
+    }
+
+    fn on_ready(&mut self) {
+        let Some(running) = self.slot.running() else { return };
+        running.answered();
+        let place = running.place;
+        if place == Place::Container {
+            self.on_container_answered();
+        }
+        self.deliver();
+    }
+
+    fn trying_again(&mut self, next: Option<(Retry, SystemTime)>) {
+        if let TurnView::Running { retry, .. } = &mut self.turn {
+            *retry = next;
+        }
+    }
+
+    fn on_turn_ended(&mut self, end: TurnEnd) {
+        let TurnEnd { outcome, usage } = end;
+        let leaving = self.slot.running().is_some_and(|running| running.is_leaving());
+        if outcome == Outcome::SessionMissing {
+            // The process ends by itself now, and its end is what is told.
+            if let Some(running) = self.slot.running() {
+                running.misses_its_session();
+            }
+            return;
+        }
+        let asked = matches!(self.turn, TurnView::Interrupting { .. }) || leaving;
+        let had_turn = std::mem::replace(&mut self.turn, TurnView::Idle) != TurnView::Idle;
+        self.usage.input_tokens += usage.input_tokens;
+        self.usage.output_tokens += usage.output_tokens;
+        self.usage.cost = self.usage.cost.max(usage.total_cost);
+        if usage.context_window > 0 {
+            self.usage.context_window = usage.context_window;
+        }
+        self.usage.turns += u32::from(had_turn);
+        if leaving {
+            // The mark that it was cut short says why the agent left; it is set when the process has ended.
+            self.turn = if had_turn { TurnView::Interrupting { since: SystemTime::now() } } else { TurnView::Idle };
+            self.stop_process();
+            return;
+        }
+        match outcome {
+            Outcome::Done => self.transcript.end_turn(None),
+            Outcome::Interrupted => self.transcript.end_turn(Some("Interrupted.")),
+            // We asked for the end, so whatever it is called it is what we wanted (`PROTOCOL.md`, surprise 2).
+            Outcome::Failed { .. } if asked => self.transcript.end_turn(Some("Interrupted.")),
+            Outcome::ApiError { status, text } => {
+                self.transcript.end_turn(None);
+                self.transcript.error(api_error(status, &text), true);
+            }
+            Outcome::Failed { text } => {
+                self.transcript.end_turn(None);
+                let failure = Failure::new(
+                    Code::TurnFailed,
+                    "The turn failed",
+                    format!("The agent gave up: {text}."),
+                    "Send the message again, or say it in another way.",
+                );
+                self.transcript.error(failure, true);
+            }
+            Outcome::SessionMissing => {}
+        }
+        self.deliver();
+    }
+}
+
+/// An error of the model's API in words.
+fn api_error(status: Option<u16>, text: &str) -> Failure {
+    let said = text.strip_prefix("API Error: ").unwrap_or(text);
+    let (title, action) = match status {
+        Some(400 | 413) => ("The API did not accept the request", "Change the message, or retry."),
+        Some(401 | 403) => (
+            "The API refused the key",
+            "Check ANTHROPIC_API_KEY, or run `claude` in a terminal and log in, then retry.",
+        ),
+        Some(404) => ("The API does not know this model", "Choose another model in the status bar, then retry."),
+        Some(429) => ("The API's limit is reached", "Wait a while, then retry."),
+        Some(529) => ("The API is overloaded", "Wait a while, then retry."),
+        Some(500..) => ("The API has a fault", "Retry; if it goes on, look at the provider's status page."),
+        _ => ("The API could not be reached", "Check the network and ANTHROPIC_BASE_URL, then retry."),
+    };
+    Failure::new(Code::ApiError, title, format!("It answered: {said}"), action)
+}
+
+/// Why the API is asked again, in words.
+pub fn retry_reason(retry: &Retry) -> String {
+    let what = match (retry.status, retry.error.as_str()) {
+        (Some(401 | 403), _) => "The API refused the key",
+        (Some(429), _) => "The API's limit is reached",
+        (Some(529), _) | (_, "overloaded") => "The API is overloaded",
+        (Some(500..), _) => "The API has a fault",
+        _ => "The API could not be reached",
+    };
+    match retry.status {
+        Some(status) => format!("{what} ({status})"),
+        None => what.to_owned(),
+    }
+}

@@ -1,0 +1,77 @@
+//! Turns core's types into their wire twins and back. Every struct is taken apart whole, so that a new field in core
+//! does not compile until somebody has decided whether the page sees it.
+
+mod frames;
+mod tab;
+mod transcript;
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use gemra_core::app::WindowState;
+use gemra_core::settings::{Settings, Variables};
+
+use crate::wire;
+
+/// Milliseconds since the Unix epoch.
+fn milliseconds(at: SystemTime) -> f64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64() * 1000.0
+}
+
+/// Counts never come near the limit; one that did would be shown as it.
+fn count(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+impl From<&WindowState> for wire::frames::WindowState {
+    fn from(state: &WindowState) -> Self {
+        let WindowState { tabs, active, recent, settings, problems } = state;
+        Self {
+            tabs: tabs.iter().map(Into::into).collect(),
+            active: active.as_ref().map(ToString::to_string),
+            recent: recent.iter().map(|path| path.display().to_string()).collect(),
+            settings: settings.into(),
+            problems: problems.iter().map(Into::into).collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            mac: cfg!(target_os = "macos"),
+        }
+    }
+}
+
+impl From<&Settings> for wire::settings::Settings {
+    fn from(settings: &Settings) -> Self {
+        // `rest` is another version's and not the page's business; core keeps it.
+        let Settings { engine, fresh_on_toggle, certificates, environment, rest: _ } = settings;
+        Self {
+            engine: engine.clone(),
+            fresh_on_toggle: *fresh_on_toggle,
+            certificates: certificates.iter().map(|path| path.display().to_string()).collect(),
+            environment: environment
+                .iter()
+                .map(|(path, Variables(variables))| (path.clone(), variables.clone()))
+                .collect(),
+        }
+    }
+}
+
+impl From<wire::settings::Settings> for Settings {
+    fn from(settings: wire::settings::Settings) -> Self {
+        let wire::settings::Settings { engine, fresh_on_toggle, certificates, environment } = settings;
+        Self {
+            engine,
+            fresh_on_toggle,
+            certificates: certificates.into_iter().map(Into::into).collect(),
+            environment: environment.into_iter().map(|(path, variables)| (path, Variables(variables))).collect(),
+            rest: serde_json::Map::new(),
+        }
+    }
+}
+
+impl From<wire::requests::Choice> for gemra_core::agent::Choice {
+    fn from(choice: wire::requests::Choice) -> Self {
+        match choice {
+            wire::requests::Choice::Allow => Self::Allow,
+            wire::requests::Choice::AllowAlways => Self::AllowAlways,
+            wire::requests::Choice::Deny { reason } => Self::Deny { reason },
+        }
+    }
+}

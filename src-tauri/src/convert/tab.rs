@@ -1,0 +1,183 @@
+//! The types around a transcript.
+
+use gemra_core::agent::claude::find;
+use gemra_core::agent::{Mode, ModelOption, Offer, SlashCommand};
+use gemra_core::container::state::State;
+use gemra_core::tab::view::{AgentView, BuildStep, ContainerView, Queued, TurnView, Usage, View};
+use gemra_core::tab::{Summary, retry_reason};
+
+use super::{count, milliseconds};
+use crate::wire::tab as wire;
+
+impl From<&Summary> for wire::TabSummary {
+    fn from(summary: &Summary) -> Self {
+        let Summary { id, title, workspace, busy, asking, container } = summary;
+        Self {
+            id: id.to_string(),
+            title: title.clone(),
+            workspace: workspace.display().to_string(),
+            busy: *busy,
+            asking: *asking,
+            container: container.into(),
+        }
+    }
+}
+
+impl From<&View> for wire::TabView {
+    fn from(view: &View) -> Self {
+        // Whether a question waits is for the tab bar; on the page it is an entry.
+        let View { id, title, workspace, agent, turn, queue, container, model, mode, modes, usage, asking: _ } = view;
+        Self {
+            id: id.to_string(),
+            title: title.clone(),
+            workspace: workspace.display().to_string(),
+            agent: agent.into(),
+            turn: turn.into(),
+            queue: queue.iter().map(Into::into).collect(),
+            container: container.into(),
+            model: model.clone(),
+            mode: (*mode).into(),
+            modes: modes.iter().map(|mode| (*mode).into()).collect(),
+            usage: (*usage).into(),
+        }
+    }
+}
+
+impl From<&AgentView> for wire::Agent {
+    fn from(agent: &AgentView) -> Self {
+        match agent {
+            AgentView::Idle => Self::Idle,
+            AgentView::Starting => Self::Starting,
+            AgentView::Ready { version } => Self::Ready { version: version.clone() },
+            AgentView::Missing { failure } => {
+                Self::Missing { failure: failure.into(), install: find::INSTALL.to_owned() }
+            }
+            AgentView::Installing { line } => Self::Installing { line: line.clone() },
+            AgentView::Failed { failure } => Self::Failed { failure: failure.into() },
+        }
+    }
+}
+
+impl From<&TurnView> for wire::Turn {
+    fn from(turn: &TurnView) -> Self {
+        match turn {
+            TurnView::Idle => Self::Idle,
+            TurnView::Running { since, retry } => Self::Running {
+                since: milliseconds(*since),
+                retry: retry.as_ref().map(|(retry, at)| wire::ApiRetry {
+                    attempt: retry.attempt,
+                    max: retry.max,
+                    at: milliseconds(*at),
+                    reason: retry_reason(retry),
+                }),
+            },
+            TurnView::Interrupting { since } => Self::Interrupting { since: milliseconds(*since) },
+        }
+    }
+}
+
+impl From<&Queued> for wire::Queued {
+    fn from(queued: &Queued) -> Self {
+        let Queued { id, text } = queued;
+        Self { id: id.clone(), text: text.clone() }
+    }
+}
+
+impl From<&State> for wire::ContainerState {
+    fn from(state: &State) -> Self {
+        match state {
+            State::Off => Self::Off,
+            State::Building => Self::Building,
+            State::Starting => Self::Starting,
+            State::Running => Self::Running,
+            State::Stopping { .. } => Self::Stopping,
+            State::Error { .. } => Self::Error,
+        }
+    }
+}
+
+impl From<&ContainerView> for wire::Container {
+    fn from(container: &ContainerView) -> Self {
+        let ContainerView { state, since, phase, step, facts, took, has_log } = container;
+        let (failure, host_agent) = match state {
+            State::Error { failure, host_agent } => (Some(failure.into()), *host_agent),
+            _ => (None, false),
+        };
+        let fact = |(name, value): &(String, String)| wire::Fact { name: name.clone(), value: value.clone() };
+        Self {
+            state: state.into(),
+            since: milliseconds(*since),
+            phase: phase.clone(),
+            step: step.as_ref().map(Into::into),
+            facts: facts.iter().map(fact).collect(),
+            took: took.map(|took| took.as_secs_f64() * 1000.0),
+            failure,
+            host_agent,
+            has_log: *has_log,
+        }
+    }
+}
+
+impl From<&BuildStep> for wire::BuildStep {
+    fn from(step: &BuildStep) -> Self {
+        let BuildStep { index, total, line } = step;
+        Self { index: *index, total: *total, line: line.clone() }
+    }
+}
+
+impl From<Mode> for wire::Mode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::Default => Self::Default,
+            Mode::AcceptEdits => Self::AcceptEdits,
+            Mode::Plan => Self::Plan,
+            Mode::BypassPermissions => Self::BypassPermissions,
+        }
+    }
+}
+
+impl From<wire::Mode> for Mode {
+    fn from(mode: wire::Mode) -> Self {
+        match mode {
+            wire::Mode::Default => Self::Default,
+            wire::Mode::AcceptEdits => Self::AcceptEdits,
+            wire::Mode::Plan => Self::Plan,
+            wire::Mode::BypassPermissions => Self::BypassPermissions,
+        }
+    }
+}
+
+impl From<Usage> for wire::Usage {
+    fn from(usage: Usage) -> Self {
+        let Usage { context_tokens, context_window, input_tokens, output_tokens, cost, turns } = usage;
+        Self {
+            context_tokens: count(context_tokens),
+            context_window: count(context_window),
+            input_tokens: count(input_tokens),
+            output_tokens: count(output_tokens),
+            cost,
+            turns,
+        }
+    }
+}
+
+impl From<&Offer> for wire::Catalog {
+    fn from(offer: &Offer) -> Self {
+        let Offer { models, commands } = offer;
+        Self { models: models.iter().map(Into::into).collect(), commands: commands.iter().map(Into::into).collect() }
+    }
+}
+
+impl From<&ModelOption> for wire::ModelOption {
+    fn from(model: &ModelOption) -> Self {
+        let ModelOption { value, name, description, resolved } = model;
+        Self { value: value.clone(), name: name.clone(), description: description.clone(), resolved: resolved.clone() }
+    }
+}
+
+impl From<&SlashCommand> for wire::SlashCommand {
+    fn from(command: &SlashCommand) -> Self {
+        let SlashCommand { name, description, hint } = command;
+        Self { name: name.clone(), description: description.clone(), hint: hint.clone() }
+    }
+}
