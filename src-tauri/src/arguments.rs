@@ -5,6 +5,8 @@
 pub(crate) enum Arguments {
     /// Open the window with a tab for each of these folders.
     Open { workspaces: Vec<String> },
+    /// Be the reaper of another instance.
+    Reap,
     /// Say this and end well.
     Say(String),
 }
@@ -22,6 +24,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
                 Some(folder) => workspaces.push(folder),
                 None => return Err("--workspace needs a folder".to_owned()),
             },
+            gemra_core::reaper::ARGUMENT => return Ok(Arguments::Reap),
             "--version" => return Ok(Arguments::Say(format!("gemra-desktop {}", env!("CARGO_PKG_VERSION")))),
             "--help" | "-h" => return Ok(Arguments::Say(HELP.to_owned())),
             other => match other.strip_prefix("--workspace=") {

@@ -22,12 +22,16 @@ use crate::arguments::Arguments;
 fn main() -> ExitCode {
     let workspaces = match arguments::parse(std::env::args().skip(1)) {
         Ok(Arguments::Open { workspaces }) => workspaces,
+        Ok(Arguments::Reap) => {
+            tauri::async_runtime::block_on(gemra_core::reaper::run());
+            return ExitCode::SUCCESS;
+        }
         Ok(Arguments::Say(text)) => return say(&text),
         Err(wrong) => return fail(&wrong),
     };
     let environment = Environment::of_this_process();
     let filter = environment.text("GEMRA_LOG");
-    let app = match tauri::async_runtime::block_on(App::start(environment)) {
+    let app = match tauri::async_runtime::block_on(App::start(environment, own_program().as_deref())) {
         Ok(app) => app,
         Err(error) => return fail(&format!("{error}.")),
     };
@@ -37,6 +41,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("The window could not be opened: {error}.")),
     }
+}
+
+/// This program, which can also be the reaper.
+fn own_program() -> Option<std::path::PathBuf> {
+    std::env::current_exe().ok()
 }
 
 async fn open_workspaces(app: &Arc<App>, workspaces: Vec<String>) {

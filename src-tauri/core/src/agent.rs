@@ -187,8 +187,19 @@ pub struct Question {
     pub call: Option<String>,
     /// The input.
     pub input: Value,
-    /// What "always" would mean: the words, and the rule to send back.
-    pub always: Option<(String, Value)>,
+    /// What "always" would mean, where the agent offers it.
+    pub always: Option<Always>,
+}
+
+/// What "always" means for a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Always {
+    /// In words.
+    pub words: String,
+    /// What is sent back.
+    pub update: Value,
+    /// The rules in it, such as `Bash(touch *)`, to be given to the conversation's next process too.
+    pub rules: Vec<String>,
 }
 
 /// The user's answer.

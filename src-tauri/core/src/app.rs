@@ -5,7 +5,7 @@ mod surroundings;
 
 pub use surroundings::Surroundings;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use crate::environment::Environment;
 use crate::failure::{Code, Failure};
 use crate::file;
 use crate::home::{Home, HomeError};
+use crate::reaper::Reaper;
 use crate::record;
 use crate::settings::Settings;
 use crate::tab::{Opening, Summary, Tab, TabId};
@@ -60,13 +61,20 @@ struct Open {
 }
 
 impl App {
-    /// Takes the home, reads the settings, and opens again the tabs that an instance that died has left.
+    /// Takes the home, reads the settings, and opens again the tabs that an instance that died has left. `reaper` is
+    /// the program that can be the [`Reaper`].
     ///
     /// # Errors
     /// [`HomeError`] where there is no home or another instance has it.
-    pub async fn start(environment: Environment) -> Result<Arc<Self>, HomeError> {
+    pub async fn start(environment: Environment, reaper: Option<&Path>) -> Result<Arc<Self>, HomeError> {
         let home = Home::open(&environment)?;
         let mut problems = Vec::new();
+        let reaper = reaper.map_or_else(Reaper::none, |program| {
+            Reaper::start(program).unwrap_or_else(|error| {
+                tracing::warn!(%error, "there is no reaper; agents would outlive a crash");
+                Reaper::none()
+            })
+        });
         let settings = Settings::read(&home.settings()).unwrap_or_else(|error| {
             tracing::warn!(%error, "the settings cannot be used");
             problems.push((&error).into());
@@ -78,7 +86,7 @@ impl App {
             .and_then(|text| serde_json::from_slice::<Vec<PathBuf>>(&text).ok())
             .unwrap_or_default();
         let (settings, seen) = watch::channel(settings);
-        let surroundings = Arc::new(Surroundings::new(home, environment, seen, records));
+        let surroundings = Arc::new(Surroundings::new(home, environment, seen, records, reaper));
         let app = Arc::new(Self {
             surroundings,
             settings,

@@ -12,6 +12,7 @@ mod file;
 pub mod home;
 pub mod place;
 pub mod process;
+pub mod reaper;
 mod record;
 pub mod settings;
 pub mod stream;

@@ -34,6 +34,8 @@ pub struct Process {
     pub exit: watch::Receiver<Option<Exit>>,
     /// The way to end it.
     pub stop: Stop,
+    /// Its process group on this machine; none where it runs elsewhere.
+    pub group: Option<u32>,
 }
 
 /// One line of stdout.

@@ -11,7 +11,6 @@ use super::transcript::{Entry, Failure};
 /// painting it, and gets the next one then: a slow painter gets larger frames, never a queue.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum TabFrame {
     Snapshot {
         seq: u32,
@@ -35,7 +34,6 @@ pub(crate) enum TabFrame {
 /// One change to what a snapshot said.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum Change {
     /// A new entry at the end.
     Append {
@@ -66,7 +64,6 @@ pub(crate) enum Change {
 /// What the window's channel carries.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum WindowFrame {
     /// Everything outside the tabs' pages. Sent at once and whenever any of it changes.
     State(Box<WindowState>),
@@ -75,7 +72,6 @@ pub(crate) enum WindowFrame {
 /// Everything outside the tabs' pages.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct WindowState {
     /// In the order of the tab bar.
     pub(crate) tabs: Vec<TabSummary>,

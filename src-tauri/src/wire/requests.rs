@@ -6,7 +6,6 @@ use ts_rs::TS;
 /// The answer to a question of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum Choice {
     Allow,
     AllowAlways,
@@ -19,7 +18,6 @@ pub(crate) enum Choice {
 /// Folders that complete a typed path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Completion {
     /// Absolute paths of folders, at most 50.
     pub(crate) folders: Vec<String>,

@@ -8,7 +8,6 @@ use ts_rs::TS;
 /// The user's settings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Settings {
     /// The engine's address, such as `unix:///run/docker.sock`; empty: found as the docker CLI finds it.
     pub(crate) engine: String,

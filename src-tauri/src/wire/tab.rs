@@ -8,7 +8,6 @@ use super::transcript::Failure;
 /// A tab in the tab bar.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct TabSummary {
     pub(crate) id: String,
     pub(crate) title: String,
@@ -24,7 +23,6 @@ pub(crate) struct TabSummary {
 /// What the page shows of the active tab around its transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct TabView {
     pub(crate) id: String,
     pub(crate) title: String,
@@ -46,7 +44,6 @@ pub(crate) struct TabView {
 /// The agent's own state, wherever it runs.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
-#[ts(export)]
 pub(crate) enum Agent {
     /// No agent runs, and none is wanted: an error of the container, or before the first start.
     Idle,
@@ -65,7 +62,6 @@ pub(crate) enum Agent {
 /// What the current turn does.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "state")]
-#[ts(export)]
 pub(crate) enum Turn {
     Idle,
     /// A turn runs, a waiting question included. `since` is in milliseconds since the Unix epoch.
@@ -82,7 +78,6 @@ pub(crate) enum Turn {
 /// The model's API refused and the agent tries again.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct ApiRetry {
     pub(crate) attempt: u32,
     pub(crate) max: u32,
@@ -95,7 +90,6 @@ pub(crate) struct ApiRetry {
 /// A message that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Queued {
     pub(crate) id: String,
     pub(crate) text: String,
@@ -104,7 +98,6 @@ pub(crate) struct Queued {
 /// Where the container is on its way. The page's `data-state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) enum ContainerState {
     Off,
     Building,
@@ -117,7 +110,6 @@ pub(crate) enum ContainerState {
 /// The Container button and its details.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Container {
     pub(crate) state: ContainerState,
     /// Since when, in milliseconds since the Unix epoch.
@@ -139,7 +131,6 @@ pub(crate) struct Container {
 /// A named fact about the container, such as "Network" and "host".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Fact {
     pub(crate) name: String,
     pub(crate) value: String,
@@ -148,7 +139,6 @@ pub(crate) struct Fact {
 /// How far a build is: step `index` of `total`, and the last line it said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct BuildStep {
     pub(crate) index: u32,
     pub(crate) total: u32,
@@ -158,7 +148,6 @@ pub(crate) struct BuildStep {
 /// Permission modes that the page offers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) enum Mode {
     Default,
     AcceptEdits,
@@ -169,7 +158,6 @@ pub(crate) enum Mode {
 /// What the conversation has used so far.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Usage {
     /// Tokens of the last request, input and caches included: how full the context is.
     pub(crate) context_tokens: u32,
@@ -185,7 +173,6 @@ pub(crate) struct Usage {
 /// What the agent offers: models for the picker, slash commands for the composer.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Catalog {
     pub(crate) models: Vec<ModelOption>,
     pub(crate) commands: Vec<SlashCommand>,
@@ -194,7 +181,6 @@ pub(crate) struct Catalog {
 /// A model that can be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct ModelOption {
     /// What `setModel` takes.
     pub(crate) value: String,
@@ -207,7 +193,6 @@ pub(crate) struct ModelOption {
 /// A slash command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct SlashCommand {
     pub(crate) name: String,
     pub(crate) description: String,

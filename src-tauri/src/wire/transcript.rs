@@ -6,7 +6,6 @@ use ts_rs::TS;
 /// One thing in the transcript: a text block, a thinking block, a tool call, a question, a notice or an error.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Entry {
     /// Unique within its tab and growing in the order of appearance.
     pub(crate) id: u32,
@@ -21,7 +20,6 @@ pub(crate) struct Entry {
 /// What an entry is. `kind` is the value of the page's `data-kind`.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum Body {
     /// What the user sent. `interrupted` when the turn it began was cut short.
     User { text: String, interrupted: bool },
@@ -46,7 +44,6 @@ pub(crate) enum Body {
 /// A tool call.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Tool {
     /// The tool's name, such as `Bash`.
     pub(crate) name: String,
@@ -69,7 +66,6 @@ pub(crate) struct Tool {
 /// How far a tool call is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) enum ToolStatus {
     /// Its input is streaming in, or it waits for an answer.
     Pending,
@@ -88,7 +84,6 @@ pub(crate) enum ToolStatus {
 /// A part of a file that a tool changed. Lines begin with `+`, `-` or a space.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Hunk {
     pub(crate) old_start: u32,
     pub(crate) new_start: u32,
@@ -98,7 +93,6 @@ pub(crate) struct Hunk {
 /// A question of the agent: may it run this tool?
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Ask {
     /// Names the question when it is answered.
     pub(crate) ask: String,
@@ -117,7 +111,6 @@ pub(crate) struct Ask {
 /// How a question was answered.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
-#[ts(export)]
 pub(crate) enum Answer {
     Allowed,
     AllowedAlways,
@@ -133,7 +126,6 @@ pub(crate) enum Answer {
 /// Something worth knowing.
 #[derive(Debug, Clone, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Notice {
     pub(crate) topic: Topic,
     pub(crate) text: String,
@@ -144,7 +136,6 @@ pub(crate) struct Notice {
 /// What a notice is about; decides its icon and colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) enum Topic {
     /// The agent moved to the host.
     Host,
@@ -161,7 +152,6 @@ pub(crate) enum Topic {
 /// Why something failed, for people: a class, its cause, what to do, and the tail of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
-#[ts(export)]
 pub(crate) struct Failure {
     /// The class, in kebab case, such as `engine-not-running`. Somebody branches on each that exists.
     pub(crate) code: String,

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::agent::claude::{find, sessions};
 use crate::environment::Environment;
 use crate::home::Home;
+use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
 use crate::tab::TabId;
@@ -18,6 +19,7 @@ pub struct Surroundings {
     environment: Environment,
     settings: watch::Receiver<Settings>,
     records: Records,
+    reaper: Reaper,
     instance: String,
 }
 
@@ -27,9 +29,10 @@ impl Surroundings {
         environment: Environment,
         settings: watch::Receiver<Settings>,
         records: Records,
+        reaper: Reaper,
     ) -> Self {
         let instance = uuid::Uuid::new_v4().simple().to_string();
-        Self { home, environment, settings, records, instance }
+        Self { home, environment, settings, records, reaper, instance }
     }
 
     /// Our own folders.
@@ -50,6 +53,11 @@ impl Surroundings {
     /// Names this instance to the engine's labels.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// Ends our agents if we are killed.
+    pub(crate) fn reaper(&self) -> &Reaper {
+        &self.reaper
     }
 
     /// Where to look for the CLI.

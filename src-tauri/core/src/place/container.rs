@@ -21,6 +21,8 @@ pub struct Order {
     pub workspace: Workspace,
     /// The model, where one was chosen.
     pub model: Option<String>,
+    /// What the user has allowed for the rest of the conversation.
+    pub allowed: Vec<String>,
     /// The permission mode.
     pub mode: Mode,
 }

@@ -67,6 +67,7 @@ pub fn spawn(program: &Program) -> Result<Process, SpawnError> {
     let stdout = child.stdout().take().ok_or_else(no_pipes)?;
     let stderr = child.stderr().take().ok_or_else(no_pipes)?;
 
+    let group = child.id();
     let (input, input_lines) = Input::channel();
     let (output_lines, output) = mpsc::unbounded_channel();
     let (exit_sender, exit) = watch::channel(None);
@@ -80,7 +81,7 @@ pub fn spawn(program: &Program) -> Result<Process, SpawnError> {
         errors: tokio::spawn(async move { stdio::pump_errors(stderr, &errors).await }),
     };
     tokio::spawn(supervise(child, input.clone(), requests, streams, tail, exit_sender));
-    Ok(Process { input, output, exit, stop })
+    Ok(Process { input, output, exit, stop, group })
 }
 
 /// Runs `program` to its end with nothing on stdin and gives its status, stdout and stderr, each cut at 1 MiB; an

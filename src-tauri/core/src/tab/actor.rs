@@ -85,6 +85,8 @@ pub(super) struct Actor {
     pub(super) chosen_model: Option<String>,
     pub(super) model: Option<String>,
     pub(super) mode: Mode,
+    /// What the user has allowed for the rest of the conversation.
+    pub(super) allowed: Vec<String>,
     pub(super) version: Option<String>,
     pub(super) offer: Offer,
     pub(super) usage: Usage,
@@ -142,6 +144,7 @@ impl Actor {
             chosen_model: None,
             model: None,
             mode: Mode::Default,
+            allowed: Vec::new(),
             version: None,
             offer: Offer::default(),
             usage: Usage::default(),

@@ -136,7 +136,7 @@ impl Actor {
         let surroundings = self.surroundings.clone();
         let workspace = self.workspace.clone();
         let conversation = self.conversation.clone();
-        let (model, mode) = (self.chosen_model.clone(), self.mode);
+        let (model, mode, allowed) = (self.chosen_model.clone(), self.mode, self.allowed.clone());
         let mode = if mode == Mode::BypassPermissions { Mode::Default } else { mode };
         self.mode = mode;
         let task = self.task(async move {
@@ -147,6 +147,7 @@ impl Actor {
                     conversation: sessions::take_up(&surroundings.claude_folder(), workspace.path(), conversation),
                     model,
                     mode,
+                    allowed,
                     system_prompt: launch::on_the_host(workspace.path()),
                     contained: false,
                 };
@@ -183,7 +184,12 @@ impl Actor {
             return;
         }
         match result {
-            Ok(process) => self.shake_hands(Place::Host, process),
+            Ok(process) => {
+                if let Some(group) = process.group {
+                    self.surroundings.reaper().hold(group);
+                }
+                self.shake_hands(Place::Host, process);
+            }
             Err(NotStarted::Missing(failure)) => self.slot = Slot::Missing(failure),
             Err(NotStarted::Failed(failure)) => self.slot = Slot::Failed(failure),
         }
@@ -282,7 +288,10 @@ impl Actor {
         let Slot::Running(running) = std::mem::replace(&mut self.slot, Slot::Empty) else {
             return;
         };
-        let Running { place, leaving, ready, session_missing: missing, .. } = *running;
+        let Running { place, process, leaving, ready, session_missing: missing, .. } = *running;
+        if let Some(group) = process.group {
+            self.surroundings.reaper().release(group);
+        }
         let reason = leaving
             .map_or_else(|| format!("The agent ended unexpectedly ({}).", how(exit)), |why| why.reason().to_owned());
         let turn = std::mem::replace(&mut self.turn, TurnView::Idle);
@@ -336,6 +345,7 @@ impl Actor {
     pub(super) fn renew_conversation(&mut self) {
         self.conversation = uuid::Uuid::new_v4().to_string();
         self.usage = super::view::Usage::default();
+        self.allowed.clear();
         self.transcript.notice(
             crate::transcript::Topic::Info,
             "A new conversation begins here: the agent does not know what was said above.",

@@ -434,6 +434,7 @@ impl Actor {
             tab: self.id.clone(),
             workspace: self.workspace.clone(),
             model: self.chosen_model.clone(),
+            allowed: self.allowed.clone(),
             mode: if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode },
         }
     }

@@ -58,9 +58,15 @@ impl Actor {
             choice => choice,
         };
         let Some(running) = self.slot.running().filter(|running| !running.is_leaving()) else { return };
+        let rules = running.session.rules(ask);
         let Some(line) = running.session.answer(ask, &choice) else { return };
         running.process.input.send(line);
         self.transcript.answer(ask, &choice);
+        if choice == Choice::AllowAlways {
+            self.allowed.extend(rules);
+            self.allowed.sort();
+            self.allowed.dedup();
+        }
     }
 
     pub(super) fn on_retry_turn(&mut self) {

@@ -198,7 +198,7 @@ impl Transcript {
             summary: tool::summary(&question.tool, &question.input),
             input: tool::input_text(&question.input),
             tool: question.tool,
-            always: question.always.map(|(words, _)| words),
+            always: question.always.map(|always| always.words),
             answer: None,
         });
         let id = self.append(body, false);

@@ -13,6 +13,8 @@ pub struct Launch {
     pub model: Option<String>,
     /// The permission mode.
     pub mode: Mode,
+    /// What the user has allowed for the rest of the conversation, such as `Bash(touch *)`.
+    pub allowed: Vec<String>,
     /// What the agent is told on top of its own system prompt.
     pub system_prompt: String,
     /// True where the agent is contained, so that "never ask" may be chosen later.
@@ -55,6 +57,9 @@ impl Launch {
         if self.mode != Mode::Default {
             push("--permission-mode", self.mode.as_str());
         }
+        for rule in &self.allowed {
+            push("--allowedTools", rule);
+        }
         push("--append-system-prompt", &self.system_prompt);
         if self.contained {
             args.push("--allow-dangerously-skip-permissions".to_owned());
@@ -94,6 +99,7 @@ mod tests {
             conversation: Conversation::New("id".to_owned()),
             model: None,
             mode: Mode::Default,
+            allowed: Vec::new(),
             system_prompt: "P".to_owned(),
             contained: false,
         };
@@ -103,12 +109,18 @@ mod tests {
             conversation: Conversation::Resume("id".to_owned()),
             model: Some("sonnet".to_owned()),
             mode: Mode::Plan,
+            allowed: vec!["Bash(ls *)".to_owned()],
             contained: true,
             ..launch
         };
         let full = full.args().join(" ");
-        for part in ["--resume id", "--model sonnet", "--permission-mode plan", "--allow-dangerously-skip-permissions"]
-        {
+        for part in [
+            "--resume id",
+            "--allowedTools Bash(ls *)",
+            "--model sonnet",
+            "--permission-mode plan",
+            "--allow-dangerously-skip-permissions",
+        ] {
             assert!(full.contains(part), "{part} is among {full}");
         }
     }

@@ -10,7 +10,7 @@ use super::session::{Asked, Heard};
 use super::shape::{Block, ControlRequest, ControlResponse, Line, Message, MessageContent, PatchHunk, StreamEvent};
 use super::writer;
 use crate::agent::{
-    BlockId, BlockKind, Content, Event, Hunk, Mode, ModelOption, Offer, Outcome, Question, Retry, SlashCommand,
+    Always, BlockId, BlockKind, Content, Event, Hunk, Mode, ModelOption, Offer, Outcome, Question, Retry, SlashCommand,
     TurnEnd, TurnUsage,
 };
 
@@ -268,7 +268,7 @@ fn control_request(id: Option<String>, request: Option<ControlRequest>) -> Heard
     if request.subtype != "can_use_tool" {
         return Heard { events: Vec::new(), reply: Some(writer::unsupported(&ask, &request.subtype)) };
     }
-    let always = request.permission_suggestions.iter().find_map(always_in_words);
+    let always = request.permission_suggestions.iter().find_map(always);
     just(Event::Asked(Question {
         ask,
         tool: request.tool_name,
@@ -279,30 +279,33 @@ fn control_request(id: Option<String>, request: Option<ControlRequest>) -> Heard
 }
 
 /// What a suggestion of the CLI means if it is taken for ever. Rules come before modes, because they allow less.
-fn always_in_words(suggestion: &Value) -> Option<(String, Value)> {
+///
+/// A rule is taken for the session, whatever the suggestion says: the CLI ignores one that it has written into the
+/// workspace's settings until the workspace is trusted (`PROTOCOL.md`, surprise 8), and would ask again. The tab gives
+/// it to the conversation's later processes.
+fn always(suggestion: &Value) -> Option<Always> {
     let text = |key: &str| suggestion.get(key).and_then(Value::as_str);
-    let place = match text("destination") {
-        Some("session") => "for this session",
-        Some("userSettings") => "in every project",
-        _ => "in this project",
-    };
     match text("type")? {
         "addRules" if text("behavior") == Some("allow") => {
-            let rules: Vec<String> = suggestion
-                .get("rules")?
-                .as_array()?
-                .iter()
-                .filter_map(|rule| {
-                    let tool = rule.get("toolName").and_then(Value::as_str)?;
-                    let content = rule.get("ruleContent").and_then(Value::as_str);
-                    Some(content.map_or_else(|| tool.to_owned(), |content| format!("{tool}({content})")))
-                })
-                .collect();
-            Some((format!("Always allow {} {place}", rules.join(", ")), suggestion.clone()))
+            let rule = |rule: &Value| {
+                let tool = rule.get("toolName").and_then(Value::as_str)?;
+                let content = rule.get("ruleContent").and_then(Value::as_str);
+                Some(content.map_or_else(|| tool.to_owned(), |content| format!("{tool}({content})")))
+            };
+            let rules: Vec<String> = suggestion.get("rules")?.as_array()?.iter().filter_map(rule).collect();
+            let mut update = suggestion.clone();
+            update["destination"] = "session".into();
+            Some(Always {
+                words: format!("Allow {} for the rest of this conversation", rules.join(", ")),
+                update,
+                rules,
+            })
         }
-        "setMode" if text("mode") == Some("acceptEdits") => {
-            Some((format!("Accept all edits {place}"), suggestion.clone()))
-        }
+        "setMode" if text("mode") == Some("acceptEdits") => Some(Always {
+            words: "Accept all edits for the rest of this conversation".to_owned(),
+            update: suggestion.clone(),
+            rules: Vec::new(),
+        }),
         _ => None,
     }
 }

@@ -83,6 +83,12 @@ impl Session {
         self.questions.remove(ask).map(|question| writer::answer(&question, choice))
     }
 
+    /// The rules that "always" would add for a question that waits.
+    pub fn rules(&self, ask: &str) -> Vec<String> {
+        let always = self.questions.get(ask).and_then(|question| question.always.as_ref());
+        always.map(|always| always.rules.clone()).unwrap_or_default()
+    }
+
     /// The questions that wait.
     pub fn waiting(&self) -> Vec<String> {
         let mut waiting: Vec<String> = self.questions.keys().cloned().collect();

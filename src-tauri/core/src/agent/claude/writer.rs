@@ -33,8 +33,8 @@ pub fn set_model(id: &str, model: &str) -> String {
 /// Answers a question. "Always" without a rule to send back means this once.
 pub fn answer(question: &Question, choice: &Choice) -> String {
     let response = match (choice, &question.always) {
-        (Choice::AllowAlways, Some((_, rule))) => {
-            json!({"behavior": "allow", "updatedInput": question.input, "updatedPermissions": [rule]})
+        (Choice::AllowAlways, Some(always)) => {
+            json!({"behavior": "allow", "updatedInput": question.input, "updatedPermissions": [always.update]})
         }
         (Choice::Allow | Choice::AllowAlways, _) => json!({"behavior": "allow", "updatedInput": question.input}),
         (Choice::Deny { reason }, _) => json!({"behavior": "deny", "message": reason}),

@@ -1,0 +1,137 @@
+//! Ends what the app has started when the app itself is killed.
+//!
+//! An agent in the middle of a turn does not end with its stdin, and the kernel does not end it with its parent. So a
+//! second, small process is told of every agent, listens to the app through a pipe, and acts when the pipe breaks. It
+//! knows process groups, not what they are.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::process::spawn::{self, Program, SpawnError};
+use crate::process::{Input, Stop};
+
+/// The argument that makes a program of ours be the reaper.
+pub const ARGUMENT: &str = "--reaper";
+/// How long what it ends may take to end by itself.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// The app's end of the pipe.
+#[derive(Debug)]
+pub struct Reaper {
+    process: Option<(Input, Stop)>,
+}
+
+impl Reaper {
+    /// Starts `program` as the reaper.
+    ///
+    /// # Errors
+    /// [`SpawnError`] where the system refuses.
+    pub fn start(program: &Path) -> Result<Self, SpawnError> {
+        let process = spawn::spawn(&Program {
+            path: program.to_path_buf(),
+            args: vec![ARGUMENT.into()],
+            // Not our own folder, which it would keep busy.
+            folder: std::env::temp_dir(),
+            environment: Vec::new(),
+        })?;
+        Ok(Self { process: Some((process.input, process.stop)) })
+    }
+
+    /// None: whoever kills this process leaves its agents behind.
+    pub fn none() -> Self {
+        Self { process: None }
+    }
+
+    /// From now on the process group `group` has to end with us.
+    pub fn hold(&self, group: u32) {
+        self.tell(format!("hold {group}"));
+    }
+
+    /// The process group `group` has ended.
+    pub fn release(&self, group: u32) {
+        self.tell(format!("release {group}"));
+    }
+
+    fn tell(&self, order: String) {
+        if let Some((input, _)) = &self.process
+            && !input.send(order)
+        {
+            tracing::warn!("the reaper is gone; agents would outlive a crash");
+        }
+    }
+}
+
+/// Is the reaper: takes orders on stdin until it ends, then ends what is still held.
+pub async fn run() {
+    ignore_signals();
+    let mut held = BTreeSet::new();
+    let mut orders = BufReader::new(tokio::io::stdin()).lines();
+    while let Ok(Some(order)) = orders.next_line().await {
+        take(&mut held, &order);
+    }
+    reap(&held).await;
+}
+
+fn take(held: &mut BTreeSet<i32>, order: &str) {
+    // 0 and 1 would mean our own group, and everybody.
+    let Some((verb, group)) = order.split_once(' ') else { return };
+    let Some(group) = group.parse::<i32>().ok().filter(|group| *group > 1) else { return };
+    match verb {
+        "hold" => drop(held.insert(group)),
+        "release" => drop(held.remove(&group)),
+        _ => {}
+    }
+}
+
+#[cfg(unix)]
+async fn reap(held: &BTreeSet<i32>) {
+    use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
+    let groups: Vec<Pid> = held.iter().filter_map(|group| Pid::from_raw(*group)).collect();
+    for group in &groups {
+        let _ = kill_process_group(*group, Signal::TERM);
+    }
+    let deadline = tokio::time::Instant::now() + GRACE;
+    while groups.iter().any(|group| test_kill_process_group(*group).is_ok()) && tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for group in &groups {
+        let _ = kill_process_group(*group, Signal::KILL);
+    }
+}
+
+#[cfg(windows)]
+async fn reap(_held: &BTreeSet<i32>) {
+    // A job object ends with the handle that the app holds.
+}
+
+/// Whoever ends a whole session asks everybody to go; we go when the app has.
+#[cfg(unix)]
+fn ignore_signals() {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
+        if let Ok(mut signals) = signal(kind) {
+            tokio::spawn(async move { while signals.recv().await.is_some() {} });
+        }
+    }
+}
+
+#[cfg(windows)]
+fn ignore_signals() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_are_kept_and_nonsense_is_not() {
+        let mut held = BTreeSet::new();
+        for order in ["hold 12", "hold 13", "release 12", "hold 0", "hold 1", "hold -1", "hold x", "hold", "burn 7", ""]
+        {
+            take(&mut held, order);
+        }
+        assert_eq!(held, [13].into(), "one group is held; nobody else's is ever ended");
+    }
+}

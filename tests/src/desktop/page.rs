@@ -1,0 +1,238 @@
+//! What stands in the page, read in one script so that all of it is of one moment, and the waits on it. It reads and
+//! changes nothing; what a person does is `verbs.rs`'s.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+
+use super::app::{App, LOOK};
+
+/// The page at one moment.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page {
+    /// The tab bar is there.
+    pub has_tab_bar: bool,
+    /// The tabs, in order.
+    pub tabs: Vec<TabMark>,
+    /// The entries of the transcript that are mounted, in order.
+    pub entries: Vec<Entry>,
+    /// How many unanswered questions there are.
+    pub asks: usize,
+    /// The text in the composer; none where there is no composer.
+    pub composer: Option<String>,
+    /// The send button is there.
+    pub has_send: bool,
+    /// The stop button is there: a turn runs.
+    pub has_stop: bool,
+    /// The typed path of the new-tab page; none where that page is not shown.
+    pub workspace_path: Option<String>,
+    /// `data-state` of the container button; none where there is none.
+    pub container: Option<String>,
+    /// The accessible name of the container button.
+    pub container_name: Option<String>,
+    /// The text of the open container details.
+    pub details: Option<String>,
+    /// The text of the open build log.
+    pub build_log: Option<String>,
+    /// Everything that can be read in the page.
+    pub text: String,
+    /// The same with what is folded away.
+    pub whole_text: String,
+}
+
+/// A tab in the tab bar.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TabMark {
+    /// `data-tab-id`.
+    pub id: String,
+    /// `data-active`.
+    pub active: bool,
+    /// What it reads.
+    pub text: String,
+}
+
+/// An entry of the transcript.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// `data-kind`.
+    pub kind: String,
+    /// `data-streaming`.
+    pub streaming: bool,
+    /// `data-queued`: a message that still waits for the agent.
+    pub queued: bool,
+    /// What it reads.
+    pub text: String,
+    /// How many characters its whole text has, folded parts included.
+    pub length: usize,
+}
+
+const READ: &str = r#"
+const all = id => [...document.querySelectorAll(`[data-testid="${id}"]`)];
+const one = id => document.querySelector(`[data-testid="${id}"]`);
+const text = id => one(id)?.innerText ?? null;
+return {
+  hasTabBar: one('tab-bar') !== null,
+  tabs: all('tab').map(e => ({ id: e.dataset.tabId ?? '', active: e.dataset.active === 'true', text: e.innerText })),
+  entries: all('entry').map(e => ({
+    kind: e.dataset.kind ?? '', streaming: e.dataset.streaming === 'true', queued: e.dataset.queued === 'true',
+    text: e.innerText, length: e.textContent.length,
+  })),
+  asks: all('ask').length,
+  composer: one('composer')?.value ?? null,
+  hasSend: one('send') !== null,
+  hasStop: one('stop') !== null,
+  workspacePath: one('workspace-path')?.value ?? null,
+  container: one('container-button')?.dataset.state ?? null,
+  containerName: one('container-button')?.getAttribute('aria-label') ?? text('container-button'),
+  details: text('container-details'),
+  buildLog: text('build-log'),
+  text: document.body?.innerText ?? '',
+  wholeText: document.body?.textContent ?? '',
+};
+"#;
+
+impl Page {
+    /// The entries of a kind, in order.
+    pub fn of_kind(&self, kind: &str) -> Vec<&Entry> {
+        self.entries.iter().filter(|entry| entry.kind == kind).collect()
+    }
+
+    /// The latest entry of a kind.
+    pub fn last_of(&self, kind: &str) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.kind == kind)
+    }
+
+    /// True where a finished entry of the kind contains the text.
+    pub fn shows(&self, kind: &str, text: &str) -> bool {
+        self.entries.iter().any(|entry| entry.kind == kind && !entry.streaming && entry.text.contains(text))
+    }
+
+    /// The active tab.
+    pub fn active(&self) -> Option<&TabMark> {
+        self.tabs.iter().find(|tab| tab.active)
+    }
+}
+
+impl App {
+    /// The page as it is now.
+    pub async fn page(&self) -> Page {
+        match self.try_page().await {
+            Ok(page) => page,
+            Err(error) => panic!("the page cannot be read: {error}\n{}", self.log_tail()),
+        }
+    }
+
+    /// Waits for a condition on the page and gives what it found.
+    pub async fn until<T>(&self, what: &str, within: Duration, check: impl AsyncFn(&Page) -> Option<T>) -> T {
+        let deadline = Instant::now() + within;
+        loop {
+            // A page that is just being built cannot be read yet; that is a reason to look again.
+            let read = self.try_page().await;
+            if let Ok(page) = &read
+                && let Some(found) = check(page).await
+            {
+                return found;
+            }
+            if Instant::now() >= deadline {
+                self.give_up(&format!("not within {within:?}: {what}"), read).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits for an entry of the kind that is finished and contains the text.
+    pub async fn until_entry(&self, kind: &str, text: &str, within: Duration) -> Entry {
+        let what = format!("a finished entry of kind {kind} with {text:?}");
+        self.until(&what, within, async |page| {
+            page.entries.iter().find(|e| e.kind == kind && !e.streaming && e.text.contains(text)).cloned()
+        })
+        .await
+    }
+
+    /// Waits until no turn runs.
+    pub async fn until_idle(&self, within: Duration) {
+        self.until("no turn runs", within, async |page| (page.composer.is_some() && !page.has_stop).then_some(()))
+            .await;
+    }
+
+    /// Watches that a condition holds on every look for a while: for what must not happen.
+    pub async fn holds(&self, what: &str, during: Duration, check: impl Fn(&Page) -> bool) {
+        let deadline = Instant::now() + during;
+        while Instant::now() < deadline {
+            let read = self.try_page().await;
+            if !read.as_ref().is_ok_and(&check) {
+                self.give_up(&format!("it did not stay so: {what}"), read).await;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Saves a screenshot as `target/screens/NAME.png`.
+    pub async fn screenshot(&self, name: &str) -> PathBuf {
+        match self.try_screenshot(name).await {
+            Ok(path) => path,
+            Err(error) => panic!("no screenshot {name}: {error}"),
+        }
+    }
+
+    /// Runs a script in the page and gives its value.
+    pub async fn script(&self, script: &str) -> serde_json::Value {
+        match self.driver.execute(script, Vec::new()).await {
+            Ok(value) => value.json().clone(),
+            Err(error) => panic!("the script failed: {error}\n{script}"),
+        }
+    }
+
+    /// Fails the test with everything that helps to see why.
+    pub async fn fail(&self, message: &str) -> ! {
+        let read = self.try_page().await;
+        self.give_up(message, read).await
+    }
+
+    async fn try_page(&self) -> Result<Page, String> {
+        let value = self.driver.execute(READ, Vec::new()).await.map_err(|error| error.to_string())?;
+        serde_json::from_value(value.json().clone()).map_err(|error| error.to_string())
+    }
+
+    async fn try_screenshot(&self, name: &str) -> Result<PathBuf, String> {
+        let folder = super::target().join("screens");
+        std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        let path = folder.join(format!("{name}.png"));
+        self.driver.screenshot(&path).await.map_err(|error| error.to_string())?;
+        Ok(path)
+    }
+
+    async fn give_up(&self, message: &str, read: Result<Page, String>) -> ! {
+        let shot = match self.try_screenshot(&format!("failed-{}", self.name)).await {
+            Ok(path) => path.display().to_string(),
+            Err(error) => format!("none ({error})"),
+        };
+        let page = match read {
+            Ok(page) => brief(&page),
+            Err(error) => format!("cannot be read: {error}"),
+        };
+        panic!("{message}\nscreenshot: {shot}\npage: {page}\nthe app's last output:\n{}", self.log_tail());
+    }
+}
+
+/// The page without what would bury the rest.
+fn brief(page: &Page) -> String {
+    let mut page = page.clone();
+    for entry in &mut page.entries {
+        cut(&mut entry.text, 400);
+    }
+    cut(&mut page.text, 3000);
+    page.whole_text.clear();
+    format!("{page:#?}")
+}
+
+fn cut(text: &mut String, most: usize) {
+    if let Some((at, _)) = text.char_indices().nth(most) {
+        text.truncate(at);
+        text.push('…');
+    }
+}
