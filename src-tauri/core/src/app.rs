@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::agent::claude::{history, sessions};
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
 use crate::file;
@@ -269,7 +270,12 @@ impl App {
             }
         };
         let id = TabId(run.tab.clone());
-        self.add(Opening { id: id.clone(), workspace, title: run.title.clone(), left: Some(run) });
+        let file = sessions::file(&self.surroundings.claude_folder(), workspace.path(), &run.conversation);
+        let said = match file {
+            Some(file) => blocking(move || history::read(&file)).await.ok().and_then(Result::ok).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        self.add(Opening { id: id.clone(), workspace, title: run.title.clone(), left: Some((run, said)) });
         self.open().active.get_or_insert(id);
     }
 

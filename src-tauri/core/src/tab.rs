@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::agent::claude::history::Said;
 use crate::agent::{Choice, Mode};
 use crate::app::Surroundings;
 use crate::record::Run;
@@ -67,8 +68,8 @@ pub(crate) struct Opening {
     pub(crate) workspace: Workspace,
     /// What it is called.
     pub(crate) title: String,
-    /// What an instance that died left of it.
-    pub(crate) left: Option<Run>,
+    /// What an instance that died left of it, and what was said in it.
+    pub(crate) left: Option<(Run, Vec<Said>)>,
 }
 
 /// The handle of a tab. Dropping the last one ends the tab and everything it runs.

@@ -9,6 +9,7 @@ pub use entry::{Answer, Ask, Body, Entry, EntryId, Notice, Tool, ToolStatus, Top
 
 use std::time::SystemTime;
 
+use crate::agent::claude::history::Said;
 use crate::failure::Failure;
 
 /// One change to a transcript, in the order in which they have to be applied.
@@ -51,6 +52,18 @@ impl Transcript {
     /// Adds what the user sent.
     pub fn user(&mut self, text: String) -> EntryId {
         self.append(Body::User { text, interrupted: false }, false)
+    }
+
+    /// Takes what was said before, in another process's time.
+    pub fn restore(&mut self, said: Vec<Said>) {
+        for said in said {
+            match said {
+                Said::User(text) => drop(self.user(text)),
+                Said::Agent(event) => self.apply(event, SystemTime::now()),
+            }
+        }
+        self.end_turn(None);
+        self.forget_process();
     }
 
     /// Adds a notice.

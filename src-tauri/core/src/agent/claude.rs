@@ -3,6 +3,7 @@
 //! Only this room knows the protocol. Facts come from `PROTOCOL.md` and the recordings in `tests/data/protocol`.
 
 pub mod find;
+pub mod history;
 pub mod launch;
 pub mod reader;
 pub mod session;

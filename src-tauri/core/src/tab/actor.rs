@@ -13,6 +13,7 @@ use super::agent::Slot;
 use super::flip::Flip;
 use super::view::{AgentView, Queued, TurnView, Usage, View};
 use super::{Message, Opening, Summary, TabId};
+use crate::agent::claude::history::Said;
 use crate::agent::{Mode, Offer};
 use crate::app::Surroundings;
 use crate::failure::Failure;
@@ -305,15 +306,15 @@ impl Actor {
     }
 
     /// Takes up what an instance that died has left of this tab.
-    fn take_up(&mut self, left: Option<Run>) {
-        let Some(run) = left else { return };
+    fn take_up(&mut self, left: Option<(Run, Vec<Said>)>) {
+        let Some((run, said)) = left else { return };
+        self.transcript.restore(said);
         self.conversation = run.conversation;
         self.chosen_model = run.model;
         self.mode = Mode::parse(&run.mode).unwrap_or_default();
         let what = if run.turn { "in the middle of a turn" } else { "between two turns" };
         let text = format!("Gemra ended unexpectedly {what}. The conversation is taken up again.");
-        let detail = "What was said before is known to the agent and no longer shown here.".to_owned();
-        self.transcript.notice(Topic::Interrupted, text, Some(detail));
+        self.transcript.notice(Topic::Interrupted, text, None);
         self.flip.take_up(run.container);
     }
 

@@ -14,23 +14,28 @@ pub fn bucket(config_folder: &Path, workspace: &Path) -> PathBuf {
     config_folder.join("projects").join(bucket_name(workspace))
 }
 
-/// True where the conversation `id` of `workspace` has been written down, so that it can be resumed.
+/// The file of the conversation `id` of `workspace`, where it has been written down, so that it can be resumed.
 ///
 /// Very long paths are shortened by the CLI in a way of its own, so every bucket is looked at before it is missed.
-pub fn exists(config_folder: &Path, workspace: &Path, id: &str) -> bool {
-    let file = format!("{id}.jsonl");
-    if bucket(config_folder, workspace).join(&file).is_file() {
-        return true;
+pub fn file(config_folder: &Path, workspace: &Path, id: &str) -> Option<PathBuf> {
+    let name = format!("{id}.jsonl");
+    let expected = bucket(config_folder, workspace).join(&name);
+    if expected.is_file() {
+        return Some(expected);
     }
-    let Ok(buckets) = std::fs::read_dir(config_folder.join("projects")) else {
-        return false;
-    };
-    bucket_name(workspace).len() > LONGEST_NAME && buckets.flatten().any(|bucket| bucket.path().join(&file).is_file())
+    if bucket_name(workspace).len() <= LONGEST_NAME {
+        return None;
+    }
+    let buckets = std::fs::read_dir(config_folder.join("projects")).ok()?;
+    buckets.flatten().map(|bucket| bucket.path().join(&name)).find(|file| file.is_file())
 }
 
 /// The conversation `id` of `workspace`, resumed where it has been written down.
 pub fn take_up(config_folder: &Path, workspace: &Path, id: String) -> Conversation {
-    if exists(config_folder, workspace, &id) { Conversation::Resume(id) } else { Conversation::New(id) }
+    match file(config_folder, workspace, &id) {
+        Some(_) => Conversation::Resume(id),
+        None => Conversation::New(id),
+    }
 }
 
 /// Names longer than this are shortened by the CLI (its change log, 2.1.224).
@@ -72,10 +77,10 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let config = config_folder(home.path(), None);
         let workspace = Path::new("/home/user/project");
-        assert!(!exists(&config, workspace, "a"), "nothing was written yet");
+        assert!(file(&config, workspace, "a").is_none(), "nothing was written yet");
         std::fs::create_dir_all(bucket(&config, workspace)).unwrap();
         std::fs::write(bucket(&config, workspace).join("a.jsonl"), "").unwrap();
-        assert!(exists(&config, workspace, "a"), "the file is the session");
-        assert!(!exists(&config, workspace, "b"), "another one is not");
+        assert!(file(&config, workspace, "a").is_some(), "the file is the session");
+        assert!(file(&config, workspace, "b").is_none(), "another one is not");
     }
 }

@@ -13,6 +13,7 @@ pub(super) struct Line {
     pub(super) event: Option<StreamEvent>,
     pub(super) message: Option<Message>,
     pub(super) parent_tool_use_id: Option<String>,
+    #[serde(alias = "toolUseResult")] // As the conversation's file spells it.
     pub(super) tool_use_result: Option<Value>,
     #[serde(rename = "isReplay")]
     pub(super) is_replay: bool,
