@@ -1,0 +1,64 @@
+// Settings and problems in the document.
+import { afterEach, describe, expect, it, vi } from "vitest";
+
+import { all, one, press, settle, show, type } from "../../test/mount";
+
+afterEach(() => {
+  sessionStorage.clear();
+});
+
+async function open(): ReturnType<typeof show> {
+  const page = await show("conversation");
+  await press(window, ",", { ctrlKey: true });
+  return page;
+}
+
+describe("the settings", () => {
+  it("open with Ctrl+, and are saved as a whole", async () => {
+    const { host } = await open();
+    const save = vi.spyOn(host, "saveSettings");
+    await type(one("settings-engine"), "unix:///run/podman.sock");
+    one("settings-fresh").click();
+    one("settings-save").click();
+    await settle();
+    expect(save).toHaveBeenCalledExactlyOnceWith({
+      engine: "unix:///run/podman.sock",
+      freshOnToggle: true,
+      certificates: ["/etc/ssl/company/root.pem"],
+      environment: {
+        "/home/ada/projects/orchard": { DATABASE_URL: "postgres://orchard:apple@localhost/orchard" },
+      },
+    });
+    expect(all("settings")).toHaveLength(0);
+  });
+
+  it("that are refused stay as they were edited, with the reason", async () => {
+    await open();
+    await type(one("settings-engine"), "docker.sock");
+    one("settings-save").click();
+    await settle();
+    expect(one("settings-failure").textContent).toContain("begins with no known scheme");
+    expect(one("settings-engine")).toHaveProperty("value", "docker.sock");
+  });
+
+  it("mask the values of variables until they are asked for", async () => {
+    await open();
+    const value = one("settings").querySelector<HTMLInputElement>("[aria-label='Value of DATABASE_URL']");
+    expect(value?.type).toBe("password");
+    one("settings").querySelector<HTMLElement>("[aria-label='Show the value']")?.click();
+    await settle();
+    expect(value?.type).toBe("text");
+  });
+});
+
+describe("a problem", () => {
+  it("stands at the top with its cause and next step until it is dismissed", async () => {
+    const { host } = await show("problem");
+    const dismiss = vi.spyOn(host, "dismissProblem");
+    expect(one("problem").textContent).toMatch(/could not be read.*comma.*Mend the file/s);
+    one("problem").querySelector<HTMLElement>("[aria-label=Dismiss]")?.click();
+    await settle();
+    expect(dismiss).toHaveBeenCalledExactlyOnceWith("settings-unreadable");
+    expect(all("problem")).toHaveLength(0);
+  });
+});

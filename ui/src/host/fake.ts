@@ -1,0 +1,246 @@
+// A host with no backend: it plays scripted tabs in the page itself, for development, tests and screenshots. It
+// answers as core does, deterministically, and is never part of the app.
+import { FakeTab } from "./fake/tab";
+import { FOLDERS } from "./fake/folders";
+import { scene, type Scene } from "./fake/scenes";
+import type { Host } from "./types";
+import type { Completion } from "./wire/Completion";
+import type { Failure } from "./wire/Failure";
+import type { TabFrame } from "./wire/TabFrame";
+import type { WindowFrame } from "./wire/WindowFrame";
+import type { WindowState } from "./wire/WindowState";
+
+/** `query` names the scene to begin with, such as `?scene=ask`. */
+export function fakeHost(query: string): FakeHost {
+  return new FakeHost(scene(new URLSearchParams(query).get("scene") ?? "conversation"));
+}
+
+export class FakeHost implements Host {
+  /** What was copied, newest last. */
+  readonly copied: string[] = [];
+  /** What was opened in the browser, newest last. */
+  readonly opened: string[] = [];
+
+  #window: WindowState;
+  readonly #tabs = new Map<string, FakeTab>();
+  readonly #windowWatchers: ((frame: WindowFrame) => void)[] = [];
+  readonly #requests = new Map<string, unknown>();
+  #nextTab = 1;
+
+  constructor(start: Scene) {
+    this.#window = { ...start.window, tabs: [] };
+    for (const tab of start.tabs) this.#adopt(tab);
+    this.#nextTab = start.tabs.length + 1;
+    this.#say();
+  }
+
+  tab(id: string): FakeTab {
+    const tab = this.#tabs.get(id);
+    if (tab === undefined) throw failure("tab-closed", "This tab is closed", "It was closed meanwhile.", "");
+    return tab;
+  }
+
+  async watchWindow(onFrame: (frame: WindowFrame) => void): Promise<void> {
+    this.#windowWatchers.push(onFrame);
+    onFrame({ kind: "state", ...this.#window });
+  }
+
+  async watchTab(tab: string, onFrame: (frame: TabFrame) => void): Promise<number> {
+    return this.tab(tab).watch(onFrame);
+  }
+
+  async unwatchTab(tab: string, watch: number): Promise<void> {
+    this.#tabs.get(tab)?.unwatch(watch);
+  }
+
+  async acknowledge(tab: string, watch: number, seq: number): Promise<void> {
+    this.#tabs.get(tab)?.acknowledge(watch, seq);
+  }
+
+  async earlier(tab: string, before: number, count: number): ReturnType<Host["earlier"]> {
+    return this.tab(tab).earlier(before, count);
+  }
+
+  async openTab(request: string, workspace: string): Promise<string> {
+    return this.#once(request, () => {
+      const known = FOLDERS.includes(workspace.replace(/\/$/, ""));
+      if (!known) throw refusal(workspace);
+      const tab = FakeTab.fresh(`tab-${this.#nextTab++}`, workspace.replace(/\/$/, ""));
+      this.#adopt(tab);
+      const recent = [
+        tab.view.workspace,
+        ...this.#window.recent.filter((path) => path !== tab.view.workspace),
+      ];
+      this.#change({ active: tab.view.id, recent });
+      return tab.view.id;
+    });
+  }
+
+  async closeTab(tab: string): Promise<void> {
+    const at = this.#window.tabs.findIndex((summary) => summary.id === tab);
+    this.tab(tab).end();
+    this.#tabs.delete(tab);
+    const tabs = this.#window.tabs.filter((summary) => summary.id !== tab);
+    const beside = tabs[Math.min(at, tabs.length - 1)]?.id ?? null;
+    const active = this.#window.active === tab ? beside : this.#window.active;
+    this.#change({ tabs, active });
+  }
+
+  async renameTab(tab: string, title: string): Promise<void> {
+    this.tab(tab).rename(title);
+  }
+
+  async moveTab(tab: string, index: number): Promise<void> {
+    const tabs = this.#window.tabs.filter((summary) => summary.id !== tab);
+    tabs.splice(index, 0, this.tab(tab).summary());
+    this.#change({ tabs });
+  }
+
+  async activateTab(tab: string | null): Promise<void> {
+    this.#change({ active: tab });
+  }
+
+  async send(request: string, tab: string, text: string): Promise<void> {
+    return this.#once(request, () => this.tab(tab).send(text));
+  }
+
+  async unqueue(tab: string, id: string): Promise<string | null> {
+    return this.tab(tab).unqueue(id);
+  }
+
+  async stopTurn(tab: string): Promise<void> {
+    this.tab(tab).stop();
+  }
+
+  async answer(tab: string, ask: string, choice: Parameters<Host["answer"]>[2]): Promise<void> {
+    this.tab(tab).answer(ask, choice);
+  }
+
+  async retryTurn(tab: string): Promise<void> {
+    this.tab(tab).retry();
+  }
+
+  async toggleContainer(request: string, tab: string): Promise<void> {
+    return this.#once(request, () => this.tab(tab).toggle());
+  }
+
+  async useHost(tab: string): Promise<void> {
+    this.tab(tab).useHost();
+  }
+
+  async setModel(tab: string, model: string): Promise<void> {
+    this.tab(tab).show({ model });
+  }
+
+  async setMode(tab: string, mode: Parameters<Host["setMode"]>[1]): Promise<void> {
+    if (mode === "bypassPermissions" && this.tab(tab).view.container.state !== "running") {
+      throw failure(
+        "mode-refused",
+        "The agent refused this permission mode",
+        "Bypass works only where the agent was started with it allowed, such as in a container.",
+        "Move the agent into a container first, or choose another mode.",
+      );
+    }
+    this.tab(tab).show({ mode });
+  }
+
+  async installAgent(tab: string): Promise<void> {
+    this.tab(tab).install();
+  }
+
+  async retryAgent(tab: string): Promise<void> {
+    this.tab(tab).show({ agent: { state: "ready", version: "2.1.197" } });
+  }
+
+  async startFresh(tab: string): Promise<void> {
+    this.tab(tab).show({ agent: { state: "ready", version: "2.1.197" } });
+  }
+
+  async completePath(path: string): Promise<Completion> {
+    return { folders: FOLDERS.filter((folder) => folder.startsWith(path) && isDirect(folder, path)) };
+  }
+
+  async saveSettings(settings: WindowState["settings"]): Promise<void> {
+    if (settings.engine !== "" && !/^(unix|tcp|ssh|npipe):\/\//.test(settings.engine)) {
+      throw failure(
+        "engine-address",
+        "The engine's address cannot be used",
+        `“${settings.engine}” begins with no known scheme.`,
+        "Write unix://, tcp://, ssh:// or npipe:// and what follows, or leave it empty.",
+      );
+    }
+    this.#change({ settings });
+  }
+
+  async dismissProblem(code: string): Promise<void> {
+    this.#change({ problems: this.#window.problems.filter((problem) => problem.code !== code) });
+  }
+
+  async chooseFolder(): Promise<string | null> {
+    return FOLDERS[1] ?? null;
+  }
+
+  async chooseCertificates(): Promise<string[]> {
+    return ["/etc/ssl/company/root.pem"];
+  }
+
+  async copyText(text: string): Promise<void> {
+    this.copied.push(text);
+  }
+
+  async openLink(url: string): Promise<void> {
+    this.opened.push(url);
+  }
+
+  #adopt(tab: FakeTab): void {
+    this.#tabs.set(tab.view.id, tab);
+    this.#window = { ...this.#window, tabs: [...this.#window.tabs, tab.summary()] };
+    tab.onSummary = () => {
+      const tabs = this.#window.tabs.map((summary) => (summary.id === tab.view.id ? tab.summary() : summary));
+      this.#change({ tabs });
+    };
+  }
+
+  #change(change: Partial<WindowState>): void {
+    this.#window = { ...this.#window, ...change };
+    this.#say();
+  }
+
+  #say(): void {
+    for (const watcher of this.#windowWatchers) watcher({ kind: "state", ...this.#window });
+  }
+
+  // A repeat under the same name is done once, as core has it.
+  #once<T>(request: string, act: () => T): T {
+    if (this.#requests.has(request)) return this.#requests.get(request) as T;
+    const answer = act();
+    this.#requests.set(request, answer);
+    return answer;
+  }
+}
+
+function isDirect(folder: string, path: string): boolean {
+  const rest = folder.slice(path.lastIndexOf("/") + 1);
+  return rest !== "" && !rest.includes("/");
+}
+
+function refusal(workspace: string): Failure {
+  if (workspace === "/") {
+    return failure(
+      "workspace-too-wide",
+      "This folder is too wide to work in",
+      "“/” holds the whole machine, and a container would get all of it.",
+      "Choose the folder of one project.",
+    );
+  }
+  return failure(
+    "workspace-missing",
+    "This folder does not exist",
+    `Nothing is at “${workspace}”.`,
+    "Check the spelling, or choose the folder with Browse.",
+  );
+}
+
+function failure(code: string, title: string, cause: string, action: string): Failure {
+  return { code, title, cause, action, detail: null };
+}

@@ -1,0 +1,66 @@
+// Pieces that the fake host's scenes are made of.
+import type { Catalog } from "../wire/Catalog";
+import type { Container } from "../wire/Container";
+import type { Fact } from "../wire/Fact";
+import type { Tool } from "../wire/Tool";
+
+export const CATALOG: Catalog = {
+  models: [
+    {
+      value: "default",
+      name: "Default",
+      description: "Sonnet 4.5, best for everyday tasks",
+      resolved: "claude-sonnet-4-5",
+    },
+    { value: "opus", name: "Opus 4.1", description: "For complex work", resolved: "claude-opus-4-1" },
+    { value: "haiku", name: "Haiku 4.5", description: "Fastest", resolved: "claude-haiku-4-5" },
+  ],
+  commands: [
+    { name: "clear", description: "Begin a new conversation", hint: "" },
+    { name: "compact", description: "Summarise the conversation to make room", hint: "[what to keep]" },
+    { name: "context", description: "Show what fills the context", hint: "" },
+    { name: "init", description: "Write a CLAUDE.md for this project", hint: "" },
+    { name: "review", description: "Review a pull request", hint: "[number]" },
+    { name: "security-review", description: "Look for security problems in the pending changes", hint: "" },
+  ],
+};
+
+export const FACTS: Fact[] = [
+  { name: "Engine", value: "Docker 27.3.1 at unix:///run/docker.sock (found by context “default”)" },
+  { name: "Image", value: "gemra-claude:latest (embedded Dockerfile.claude)" },
+  { name: "User", value: "1000:1000, the workspace’s owner" },
+  { name: "Network", value: "host" },
+  {
+    name: "Mounts",
+    value:
+      "/home/ada/projects/orchard → /workspace\n/home/ada/projects/orchard → the same path\nsession history → ~/.claude/projects/-workspace",
+  },
+  { name: "Agent", value: "Claude CLI 2.1.197" },
+];
+
+export function off(): Container {
+  return {
+    state: "off",
+    since: Date.now(),
+    phase: null,
+    step: null,
+    facts: [],
+    took: null,
+    failure: null,
+    hostAgent: false,
+    hasLog: false,
+  };
+}
+
+export function tool(part: Partial<Tool> & Pick<Tool, "name" | "summary">): { kind: "tool" } & Tool {
+  return {
+    kind: "tool",
+    input: "{}",
+    status: "done",
+    result: null,
+    truncated: false,
+    diff: null,
+    nested: false,
+    ...part,
+  };
+}
