@@ -94,7 +94,8 @@ impl App {
             open: Mutex::new(Open { recent, problems, ..Open::default() }),
             window: watch::Sender::default(),
         });
-        app.surroundings.sweep_dead_instances();
+        let surroundings = Arc::clone(&app.surroundings);
+        tokio::spawn(async move { surroundings.sweep_dead_instances().await });
         for run in runs {
             app.take_up(run).await;
         }

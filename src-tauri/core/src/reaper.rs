@@ -2,7 +2,7 @@
 //!
 //! An agent in the middle of a turn does not end with its stdin, and the kernel does not end it with its parent. So a
 //! second, small process is told of every agent, listens to the app through a pipe, and acts when the pipe breaks. It
-//! knows process groups, not what they are.
+//! knows process groups, and containers by their labels; not what they are.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 
+use crate::container::engine::Engine;
+use crate::container::sweep;
+use crate::environment::Environment;
 use crate::process::spawn::{self, Program, SpawnError};
 use crate::process::{Input, Stop};
 
@@ -55,6 +58,11 @@ impl Reaper {
         self.tell(format!("release {group}"));
     }
 
+    /// From now on the containers of `instance` at the engine `address` have to end with us.
+    pub fn hold_containers(&self, address: &str, instance: &str) {
+        self.tell(format!("containers {instance} {address}"));
+    }
+
     fn tell(&self, order: String) {
         if let Some((input, _)) = &self.process
             && !input.send(order)
@@ -67,7 +75,7 @@ impl Reaper {
 /// Is the reaper: takes orders on stdin until it ends, then ends what is still held.
 pub async fn run() {
     ignore_signals();
-    let mut held = BTreeSet::new();
+    let mut held = Held::default();
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(order)) = orders.next_line().await {
         take(&mut held, &order);
@@ -75,19 +83,42 @@ pub async fn run() {
     reap(&held).await;
 }
 
-fn take(held: &mut BTreeSet<i32>, order: &str) {
+/// What has to end with the app.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Held {
+    groups: BTreeSet<i32>,
+    /// Instances and the addresses of their engines.
+    containers: BTreeSet<(String, String)>,
+}
+
+fn take(held: &mut Held, order: &str) {
     // 0 and 1 would mean our own group, and everybody.
-    let Some((verb, group)) = order.split_once(' ') else { return };
-    let Some(group) = group.parse::<i32>().ok().filter(|group| *group > 1) else { return };
-    match verb {
-        "hold" => drop(held.insert(group)),
-        "release" => drop(held.remove(&group)),
+    let group = |text: &str| text.parse::<i32>().ok().filter(|group| *group > 1);
+    match order.split_once(' ') {
+        Some(("hold", rest)) => held.groups.extend(group(rest)),
+        Some(("release", rest)) => drop(group(rest).map(|group| held.groups.remove(&group))),
+        Some(("containers", rest)) => {
+            if let Some((instance, address)) = rest.split_once(' ').filter(|(instance, _)| !instance.is_empty()) {
+                held.containers.insert((instance.to_owned(), address.to_owned()));
+            }
+        }
         _ => {}
     }
 }
 
+async fn reap(held: &Held) {
+    let containers = held.containers.iter().map(|(instance, address)| remove(instance, address));
+    tokio::join!(end_groups(&held.groups), futures_util::future::join_all(containers));
+}
+
+async fn remove(instance: &str, address: &str) {
+    let Ok(engine) = Engine::find(Some(address), &Environment::default()).await else { return };
+    // Whatever stays is swept at the app's next start.
+    let _ = sweep::own(&engine, instance).await;
+}
+
 #[cfg(unix)]
-async fn reap(held: &BTreeSet<i32>) {
+async fn end_groups(held: &BTreeSet<i32>) {
     use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
     let groups: Vec<Pid> = held.iter().filter_map(|group| Pid::from_raw(*group)).collect();
     for group in &groups {
@@ -103,7 +134,7 @@ async fn reap(held: &BTreeSet<i32>) {
 }
 
 #[cfg(windows)]
-async fn reap(_held: &BTreeSet<i32>) {
+async fn end_groups(_held: &BTreeSet<i32>) {
     // A job object ends with the handle that the app holds.
 }
 
@@ -127,11 +158,16 @@ mod tests {
 
     #[test]
     fn orders_are_kept_and_nonsense_is_not() {
-        let mut held = BTreeSet::new();
+        let mut held = Held::default();
         for order in ["hold 12", "hold 13", "release 12", "hold 0", "hold 1", "hold -1", "hold x", "hold", "burn 7", ""]
         {
             take(&mut held, order);
         }
-        assert_eq!(held, [13].into(), "one group is held; nobody else's is ever ended");
+        for order in ["containers me-1 unix:///a b.sock", "containers me-1 unix:///a b.sock", "containers  x"] {
+            take(&mut held, order);
+        }
+        let containers = [("me-1".to_owned(), "unix:///a b.sock".to_owned())].into();
+        let expected = Held { groups: [13].into(), containers };
+        assert_eq!(held, expected, "one group and one instance are held; nobody else's is ever ended");
     }
 }

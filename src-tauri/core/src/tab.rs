@@ -8,7 +8,6 @@ mod install;
 mod talk;
 pub mod view;
 
-pub(crate) use agent::session_missing;
 pub use talk::retry_reason;
 
 use std::path::PathBuf;

@@ -16,7 +16,7 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    /// A step's stamp. `inputs` are files and folders; those named in `except` are passed over at any depth.
+    /// A step's stamp. `inputs` are files and folders; those named in `except` are passed over inside the folders, at any depth.
     pub(crate) fn of(tree: &Tree, step: &str, inputs: &[PathBuf], except: &[&str]) -> Result<Self, Trouble> {
         // A changed hasher in a later toolchain costs one needless step, so the standard one is enough.
         let mut hasher = DefaultHasher::new();
@@ -43,14 +43,11 @@ impl Stamp {
 }
 
 fn hash_path(path: &Path, except: &[&str], hasher: &mut DefaultHasher) -> Result<(), Trouble> {
-    let name = path.file_name().unwrap_or_default();
-    if except.iter().any(|skipped| name == *skipped) {
-        return Ok(());
-    }
-    name.hash(hasher);
+    path.file_name().unwrap_or_default().hash(hasher);
     if path.is_dir() {
         let listed = fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
         let mut inside: Vec<PathBuf> = listed.map_err(Trouble::files(path))?;
+        inside.retain(|entry| !except.iter().any(|skipped| entry.ends_with(skipped)));
         inside.sort();
         inside.len().hash(hasher);
         inside.iter().try_for_each(|entry| hash_path(entry, except, hasher))
@@ -69,13 +66,14 @@ mod tests {
         let root = std::env::temp_dir().join(format!("gemra-xtask-stamp-{}", std::process::id()));
         let tree = Tree { root: root.clone(), target: root.join("target") };
         let sources = root.join("sources");
-        fs::create_dir_all(sources.join("node_modules")).expect("a temp folder can be made");
+        fs::create_dir_all(&sources).expect("a temp folder can be made");
         fs::write(sources.join("a.ts"), "one").expect("a temp file can be written");
         let stamp = || Stamp::of(&tree, "page", std::slice::from_ref(&sources), &["node_modules"]).expect("readable");
 
         assert!(!stamp().is_current(), "nothing was done yet");
         stamp().set().expect("the target folder can be made");
         assert!(stamp().is_current(), "nothing has changed since");
+        fs::create_dir(sources.join("node_modules")).expect("a temp folder can be made");
         fs::write(sources.join("node_modules/b.js"), "x").expect("a temp file can be written");
         assert!(stamp().is_current(), "what is excepted does not count");
         fs::write(sources.join("a.ts"), "two").expect("a temp file can be written");

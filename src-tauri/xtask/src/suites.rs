@@ -117,7 +117,7 @@ fn run(suite: &Suite, targets: &Targets, preparation: &mut Preparation) -> Tally
 /// What each suite runs. The programs under `tests/tests` are found by name, so none is forgotten here.
 fn steps(suite: &str, targets: &Targets) -> Vec<Step> {
     let found = |extra: &[&str]| Step::found(suite, &targets.of(suite), extra);
-    match suite {
+    let mut steps = match suite {
         "lint" => vec![
             Step::check("cargo fmt --check", spawn::cargo, &["fmt", "--all", "--check"]),
             Step::check(
@@ -138,7 +138,12 @@ fn steps(suite: &str, targets: &Targets) -> Vec<Step> {
         // One window and one display at a time.
         "desktop" => vec![found(&["--test-threads=1"])],
         _ => vec![found(&[])],
+    };
+    // These two have tests of their own package; programs under `tests/tests` come on top, where there are any.
+    if matches!(suite, "core" | "shell") && !targets.of(suite).is_empty() {
+        steps.push(found(&[]));
     }
+    steps
 }
 
 /// What has been prepared in this run. A need that failed once is not tried again: its suites all say why.
@@ -174,17 +179,19 @@ mod tests {
 
     #[test]
     fn every_suite_runs_something_and_names_its_programs() {
-        let targets =
-            Targets::from_names(&["engine_build", "engine_run", "cli_doctor", "desktop_chat", "tidy"]).expect("known");
+        let names = ["core_tab", "engine_build", "engine_run", "cli_doctor", "desktop_chat", "tidy"];
+        let targets = Targets::from_names(&names).expect("all are known");
+        let words = |suite| format!("{:?}", steps(suite, &targets));
         for suite in &SUITES {
             let steps = steps(suite.name, &targets);
             assert!(steps.iter().all(Step::runs_something), "{}: {steps:?}", suite.name);
         }
-        let engine = format!("{:?}", steps("engine", &targets));
+        let engine = words("engine");
         assert!(engine.contains("engine_build") && engine.contains("engine_run"), "both are run: {engine}");
         assert!(!engine.contains("desktop_chat"), "and no other suite's: {engine}");
-        assert!(format!("{:?}", steps("lint", &targets)).contains("tidy"), "tidy belongs to lint");
-        assert!(format!("{:?}", steps("desktop", &targets)).contains("--test-threads=1"), "one window at a time");
+        assert!(words("core").contains("core_tab"), "core has programs beside its own package");
+        assert!(words("lint").contains("tidy"), "tidy belongs to lint");
+        assert!(words("desktop").contains("--test-threads=1"), "one window at a time");
     }
 
     #[test]

@@ -1,11 +1,18 @@
 //! What every tab may use: the home, the environment, the settings, the run records. One for the whole app.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use tokio::sync::watch;
 
 use crate::agent::claude::{find, sessions};
+use crate::container::engine::{Engine, EngineError};
+use crate::container::image::Builds;
+use crate::container::sweep;
 use crate::environment::Environment;
+use crate::git::{self, Identity};
 use crate::home::Home;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
@@ -21,6 +28,11 @@ pub struct Surroundings {
     records: Records,
     reaper: Reaper,
     instance: String,
+    builds: Builds,
+    /// By address.
+    engines: Mutex<BTreeMap<String, Engine>>,
+    versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
+    identity: tokio::sync::OnceCell<Identity>,
 }
 
 impl Surroundings {
@@ -31,8 +43,19 @@ impl Surroundings {
         records: Records,
         reaper: Reaper,
     ) -> Self {
-        let instance = uuid::Uuid::new_v4().simple().to_string();
-        Self { home, environment, settings, records, reaper, instance }
+        let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        Self {
+            home,
+            environment,
+            settings,
+            records,
+            reaper,
+            instance,
+            builds: Builds::default(),
+            engines: Mutex::default(),
+            versions: tokio::sync::Mutex::new(None),
+            identity: tokio::sync::OnceCell::new(),
+        }
     }
 
     /// Our own folders.
@@ -50,7 +73,8 @@ impl Surroundings {
         self.settings.borrow().clone()
     }
 
-    /// Names this instance to the engine's labels.
+    /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones
+    /// have left, and this run.
     pub fn instance(&self) -> &str {
         &self.instance
     }
@@ -63,6 +87,39 @@ impl Surroundings {
     /// Where to look for the CLI.
     pub(crate) fn search(&self) -> find::Search {
         find::Search { named: self.environment.path("GEMRA_CLAUDE"), path: self.environment.os("PATH") }
+    }
+
+    /// The engine that the user means, asked anew each time: it may have gone, or come.
+    pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
+        let setting = self.settings().engine;
+        let setting = Some(setting.trim()).filter(|setting| !setting.is_empty());
+        Engine::find(setting, &self.environment).await
+    }
+
+    /// The builds under way, shared by all tabs.
+    pub(crate) fn builds(&self) -> &Builds {
+        &self.builds
+    }
+
+    /// The version of the host's CLI; `None` where there is none. Asked once for each CLI: it takes half a second.
+    pub(crate) async fn cli_version(&self) -> Option<String> {
+        let program = find::find(self.search()).await.ok()?.program;
+        let changed = tokio::fs::metadata(&program).await.and_then(|metadata| metadata.modified()).ok()?;
+        let mut known = self.versions.lock().await;
+        if let Some((path, at, version)) = &*known
+            && *path == program
+            && *at == changed
+        {
+            return Some(version.clone());
+        }
+        let version = find::version(&program).await?;
+        *known = Some((program, changed, version.clone()));
+        Some(version)
+    }
+
+    /// Who the user is for git. Asked once.
+    pub(crate) async fn git_identity(&self) -> Identity {
+        self.identity.get_or_init(|| git::identity(&self.environment)).await.clone()
     }
 
     /// The CLI's own folder on the host.
@@ -79,9 +136,39 @@ impl Surroundings {
         self.records.forget(&tab.0).await;
     }
 
-    /// Removes what dead instances of this home have left in the engine. Does not wait for it.
-    pub(crate) fn sweep_dead_instances(&self) {}
+    /// Removes what dead instances of this home have left in the engine. Another home's are another's business.
+    pub(crate) async fn sweep_dead_instances(&self) {
+        let Ok(engine) = self.engine().await else { return };
+        let home = format!("{}-", household(self.home.data()));
+        let is_alive = |instance: &str| !instance.starts_with(&home) || instance == self.instance;
+        if let Err(error) = sweep::dead(&engine, is_alive).await {
+            tracing::warn!(%error, "leftovers could not be looked for");
+        }
+    }
 
-    /// Removes what this instance has left in the engine.
-    pub(crate) async fn clear_instance(&self) {}
+    /// Containers of ours are about to be made at this engine: they have to end with us.
+    pub(crate) fn uses(&self, engine: &Engine) {
+        let mut used = self.engines.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.insert(engine.address().to_string(), engine.clone()).is_none() {
+            self.reaper.hold_containers(&engine.address().to_string(), &self.instance);
+        }
+    }
+
+    /// Removes what this instance has left in the engines that it used. Every tab has ended by now, so that this is
+    /// for what went wrong.
+    pub(crate) async fn clear_instance(&self) {
+        let used: Vec<Engine> = self.engines.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for engine in used {
+            if let Err(error) = sweep::own(&engine, &self.instance).await {
+                tracing::warn!(%error, "what is left could not be looked for");
+            }
+        }
+    }
+}
+
+/// Names a home in a few letters.
+fn household(home: &Path) -> String {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
+    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,10 +1,23 @@
-//! Starts an agent in a container.
+//! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
+//! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::agent::Mode;
+use crate::agent::claude::launch::{self, Conversation, Launch};
+use crate::agent::claude::sessions;
 use crate::app::Surroundings;
+use crate::container::engine::Engine;
+use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
+use crate::container::labels::Owner;
+use crate::container::run::{self, Prepared};
+use crate::container::spec::{self, Limits, Network, Wish};
 use crate::failure::{Code, Failure};
+use crate::git;
+use crate::owner;
 use crate::process::Process;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
@@ -33,7 +46,7 @@ pub enum News {
     /// What is being done, in words.
     Phase(String),
     /// Something that is known now.
-    Fact(String, String),
+    Fact(&'static str, String),
     /// How far the build is.
     Step(BuildStep),
     /// The build log.
@@ -45,42 +58,256 @@ pub enum News {
     },
 }
 
-/// An image that is there.
+/// An image that is there, and the engine that has it.
 #[derive(Debug, Clone)]
 pub struct Image {
-    /// Its name.
+    /// Its name by fingerprint.
     pub name: String,
+    engine: Engine,
+    uid: u32,
+    gid: u32,
+    certificates: bool,
 }
 
-/// A container that waits.
+/// A container that has started and waits.
 #[derive(Debug)]
 pub struct Gate {
-    process: Process,
+    prepared: Prepared,
+    order: Order,
+    holder: owner::Owner,
+}
+
+/// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
+///
+/// # Errors
+/// A [`Failure`] of the engine's or the image's class.
+pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
+    let surroundings = &order.surroundings;
+    let settings = surroundings.settings();
+    news(News::Phase("Looking for the container engine".to_owned()));
+    let engine = surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+    news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
+
+    let owner = owner_of(&order.workspace).await?;
+    let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
+    news(News::Fact("User", in_words(uid, gid, &engine)));
+    news(News::Phase("Looking for the image".to_owned()));
+    let failed = |error: image::ImageError| Failure::from(&error);
+    let certificates = certificates::read(&settings.certificates).await.map_err(failed)?;
+    let trusts = !certificates.is_empty();
+    let source = Source::of(order.workspace.path()).await.map_err(failed)?;
+    let from = source.in_words();
+    let ingredients = Ingredients {
+        source,
+        base: None,
+        uid,
+        gid,
+        cli_version: surroundings.cli_version().await,
+        certificates,
+        proxies: image::proxies(surroundings.environment()),
+        owner: labels(order),
+    };
+    let version = ingredients.cli_version.clone();
+    let recipe = Recipe::of(ingredients).await.map_err(failed)?;
+    news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
+    if let Some(version) = version {
+        news(News::Fact("Agent", format!("Claude CLI {version}, as on the host")));
+    }
+    let building = surroundings.builds().image(&engine, recipe);
+    let image = follow(&building, &news).await.map_err(failed)?;
+    Ok(Image { name: image.tag, engine, uid, gid, certificates: trusts })
+}
+
+/// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
+///
+/// # Errors
+/// A [`Failure`] of the container's class; nothing is left behind.
+pub async fn enter(
+    order: &Order,
+    image: &Image,
+    news: impl Fn(News) + Send + Sync + Clone + 'static,
+) -> Result<Gate, Failure> {
+    let surroundings = &order.surroundings;
+    let workspace = order.workspace.path().to_path_buf();
+    let bucket = sessions::bucket(&surroundings.claude_folder(), &workspace);
+    // A rootless engine's root is the user, to whom the files belong already.
+    let rootless = image.engine.about().rootless;
+    let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
+    let common = {
+        let (workspace, bucket) = (workspace.clone(), bucket.clone());
+        tokio::task::spawn_blocking(move || (owner::hand_over(&bucket, holder), git::common_folder(&workspace)))
+    };
+    let (handed, git_common_dir) = common.await.map_err(|error| start_failed(error.to_string()))?;
+    handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
+    let identity = surroundings.git_identity().await;
+    surroundings.uses(&image.engine);
+    let launch = launch(order, Conversation::New(String::new()));
+    let wish = Wish {
+        owner: labels(order),
+        short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
+        workspace: workspace.clone(),
+        git_common_dir: git_common_dir.clone(),
+        session_bucket: bucket,
+        image: image.name.clone(),
+        uid: image.uid,
+        gid: image.gid,
+        network: Network::Host,
+        limits: Limits::usual(image.engine.about()),
+        certificates: image.certificates,
+        git_name: identity.name,
+        git_email: identity.email,
+        environment: Vec::new(),
+        // The conversation follows when the gate opens: only then is it known whether there is one to resume.
+        args: launch.args_without_conversation(),
+        engine: image.engine.about().into(),
+    };
+    news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
+    news(News::Fact("Mounts", mounts(&wish)));
+    news(News::Fact("Limits", limits(&wish.limits)));
+    let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
+    news(News::Fact("Container", plan.name.clone()));
+    let tell = news.clone();
+    let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
+    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase)
+        .await
+        .map_err(|error| Failure::from(&error))?;
+    for note in &prepared.notes {
+        news(News::Fact("Note", note.clone()));
+    }
+    news(News::Phase("Waiting for the host's agent to leave".to_owned()));
+    Ok(Gate { prepared, order: order.clone(), holder })
 }
 
 impl Gate {
-    /// Opens.
-    pub fn open(self, _conversation: &str) -> Process {
-        self.process
+    /// Lets the agent begin, in the conversation `id`. Nobody else may hold it any more.
+    ///
+    /// # Errors
+    /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
+    /// agent; the container is then removed.
+    pub async fn open(self, id: String) -> Result<Process, Failure> {
+        let Self { prepared, order, holder } = self;
+        let surroundings = &order.surroundings;
+        let workspace = order.workspace.path().to_path_buf();
+        let folder = surroundings.claude_folder();
+        let looked = tokio::task::spawn_blocking(move || {
+            // What the host's agent has written last belongs to its user still.
+            let handed = owner::hand_over(&sessions::bucket(&folder, &workspace), holder);
+            (handed, sessions::take_up(&folder, &workspace, id))
+        });
+        let released = match looked.await {
+            Ok((Ok(()), conversation)) => {
+                let mut variables: BTreeMap<String, String> = spec::passed(surroundings.environment());
+                variables.extend(surroundings.settings().variables(order.workspace.path()));
+                return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
+            }
+            Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
+            Err(error) => start_failed(error.to_string()),
+        };
+        prepared.discard().await;
+        Err(released)
     }
 
-    /// Discards.
-    pub async fn discard(self) -> Result<(), Failure> {
-        self.process.stop.stop().await;
-        Ok(())
+    /// Removes the container; resolves when it is gone.
+    pub async fn discard(self) {
+        self.prepared.discard().await;
     }
 }
 
-/// Prepares.
-pub async fn prepare(_order: &Order, _news: impl Fn(News) + Send + Sync + Clone + 'static) -> Result<Image, Failure> {
-    Err(Failure::new(Code::EngineFailed, "Not yet", "Not yet.", "Wait."))
+fn launch(order: &Order, conversation: Conversation) -> Launch {
+    Launch {
+        conversation,
+        model: order.model.clone(),
+        mode: order.mode,
+        allowed: order.allowed.clone(),
+        system_prompt: launch::in_a_container(order.workspace.path()),
+        contained: true,
+    }
 }
 
-/// Enters.
-pub async fn enter(
-    _order: &Order,
-    _image: &Image,
-    _news: impl Fn(News) + Send + Sync + Clone + 'static,
-) -> Result<Gate, Failure> {
-    Err(Failure::new(Code::EngineFailed, "Not yet", "Not yet.", "Wait."))
+fn labels(order: &Order) -> Owner {
+    Owner {
+        instance: order.surroundings.instance().to_owned(),
+        tab: order.tab.to_string(),
+        workspace: order.workspace.path().display().to_string(),
+    }
+}
+
+async fn owner_of(workspace: &Workspace) -> Result<owner::Owner, Failure> {
+    let path = workspace.path().to_path_buf();
+    let found = tokio::task::spawn_blocking(move || owner::of(&path)).await;
+    found
+        .map_err(std::io::Error::other)
+        .and_then(|owner| owner)
+        .map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))
+}
+
+/// Tells the build's progress until there is an image, or none.
+async fn follow(building: &Building, news: &(impl Fn(News) + Send + Sync)) -> Result<image::Image, image::ImageError> {
+    let mut progress = building.progress();
+    let mut told = 0;
+    let mut outcome = std::pin::pin!(building.outcome());
+    loop {
+        let ended = tokio::select! {
+            result = &mut outcome => Some(result),
+            changed = progress.changed() => if changed.is_ok() { None } else { Some((&mut outcome).await) },
+        };
+        let now = progress.borrow_and_update().clone();
+        let (lines, next) = building.log().after(told);
+        if !lines.is_empty() {
+            news(News::Log { reset: told == 0, lines });
+        }
+        told = next;
+        if let Some(result) = ended {
+            return result;
+        }
+        if now.lines > 0 {
+            news(News::Phase("Building the image".to_owned()));
+        }
+        if let Some(step) = now.step {
+            news(News::Step(BuildStep { index: step.index, total: step.total, line: now.line.unwrap_or_default() }));
+        }
+    }
+}
+
+fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
+    if engine.about().rootless {
+        return "root inside, which is you outside: the engine is rootless".to_owned();
+    }
+    match uid {
+        0 => "root, as the workspace's owner".to_owned(),
+        uid => format!("{uid}:{gid}, as the workspace's owner"),
+    }
+}
+
+fn mounts(wish: &Wish) -> String {
+    let own = wish.workspace.display();
+    let mut lines = vec![format!("{own} → /workspace"), format!("{own} → the same path")];
+    if let Some(common) = &wish.git_common_dir {
+        lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
+    }
+    lines.push("this project's conversations → ~/.claude/projects/-workspace".to_owned());
+    lines.join("\n")
+}
+
+fn limits(limits: &Limits) -> String {
+    let mut said = Vec::new();
+    if let Some(memory) = limits.memory {
+        said.push(format!("{} MB of memory", memory / (1024 * 1024)));
+    }
+    if let Some(cpus) = limits.cpu_thousandths {
+        said.push(format!("{} processors", cpus / 1000));
+    }
+    if let Some(pids) = limits.pids {
+        said.push(format!("{pids} processes"));
+    }
+    if said.is_empty() { "none that this engine can keep".to_owned() } else { said.join(", ") }
+}
+
+fn bad_mount(cause: &str) -> Failure {
+    let action = "Give yourself the right to use it, then press Retry.";
+    Failure::new(Code::BadMount, "A folder could not be mounted", format!("{cause}."), action)
+}
+
+fn start_failed(cause: String) -> Failure {
+    Failure::new(Code::StartFailed, "The container did not start", format!("{cause}."), "Press Retry.")
 }

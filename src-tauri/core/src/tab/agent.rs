@@ -185,6 +185,9 @@ impl Actor {
         }
         match result {
             Ok(process) => {
+                // Known by the time that somebody wants an image of the same version.
+                let surroundings = self.surroundings.clone();
+                tokio::spawn(async move { surroundings.cli_version().await });
                 if let Some(group) = process.group {
                     self.surroundings.reaper().hold(group);
                 }
@@ -303,7 +306,8 @@ impl Actor {
         }
         let failure = match place {
             Place::Host => host_failure(exit, ready, missing),
-            Place::Container => crate::container::gone(exit, ready, missing),
+            Place::Container if missing => session_missing(&exit.stderr),
+            Place::Container => Failure::from(&crate::container::run::why(exit)),
         };
         match place {
             Place::Host => {
@@ -363,7 +367,7 @@ impl Actor {
 }
 
 /// The failure of a conversation that is not there.
-pub(crate) fn session_missing(stderr: &str) -> Failure {
+fn session_missing(stderr: &str) -> Failure {
     Failure::new(
         Code::SessionMissing,
         "The conversation is not there any more",
@@ -378,7 +382,7 @@ fn not_started(cause: String, action: &str) -> Failure {
 }
 
 /// How a process ended, in words.
-pub(crate) fn how(exit: &Exit) -> String {
+fn how(exit: &Exit) -> String {
     match (exit.code, exit.signal) {
         (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => format!("signal {signal}"),

@@ -10,13 +10,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
-use super::agent::{HANDSHAKE, Leaving, Slot};
+use super::agent::{Leaving, Slot};
 use super::view::{BuildStep, ContainerView};
 use crate::agent::Mode;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
 use crate::place::container::{self, Gate, Image, News, Order};
+use crate::process::Process;
 use crate::transcript::Topic;
 
 /// How long the engine, the container and the agent in it may take to start together.
@@ -34,6 +35,8 @@ pub(crate) enum Report {
     Prepared { entered: u32, result: Result<Image, Failure> },
     /// The container has started and waits at the gate, or not.
     Entered { entered: u32, result: Result<Gate, Failure> },
+    /// The agent in the container has begun, or not.
+    Opened { entered: u32, result: Result<Process, Failure> },
     /// What was cancelled or left over is gone.
     Cleared { entered: u32, result: Result<(), Failure> },
 }
@@ -223,6 +226,7 @@ impl Actor {
                 }
             }
             Report::Entered { entered, result } => self.on_entered(entered, result),
+            Report::Opened { entered, result } => self.on_opened(entered, result),
             Report::Cleared { entered, result } if entered == self.flip.entered => {
                 self.flip.work = None;
                 self.on_cleared(result);
@@ -240,6 +244,28 @@ impl Actor {
                 self.open_gate();
             }
             Ok(gate) => self.clear(gate),
+            Err(failure) if wanted => self.drive(Event::Failed(failure)),
+            Err(_) => self.on_cleared(Ok(())),
+        }
+    }
+
+    fn on_opened(&mut self, entered: u32, result: Result<Process, Failure>) {
+        self.flip.entering = self.flip.entering.saturating_sub(1);
+        let wanted = entered == self.flip.entered && self.flip.state == State::Starting && !self.is_closing();
+        match result {
+            Ok(process) if wanted => {
+                self.epoch += 1;
+                self.flip.phase = Some("Waiting for the agent to answer".to_owned());
+                self.shake_hands(Place::Container, process);
+            }
+            Ok(process) => {
+                let entered = self.flip.entered;
+                self.flip.work = self.task(async move {
+                    process.stop.kill();
+                    process.stop.gone().await;
+                    Done::Container(Report::Cleared { entered, result: Ok(()) })
+                });
+            }
             Err(failure) if wanted => self.drive(Event::Failed(failure)),
             Err(_) => self.on_cleared(Ok(())),
         }
@@ -263,7 +289,7 @@ impl Actor {
             News::Phase(phase) => self.flip.phase = Some(phase),
             News::Fact(name, value) => match self.flip.facts.iter_mut().find(|(known, _)| *known == name) {
                 Some(fact) => fact.1 = value,
-                None => self.flip.facts.push((name, value)),
+                None => self.flip.facts.push((name.to_owned(), value)),
             },
             News::Step(step) => self.flip.step = Some(step),
             News::Log { reset, lines } => {
@@ -388,12 +414,13 @@ impl Actor {
         if !matches!(self.slot, Slot::Empty) {
             return;
         }
-        let Some(gate) = self.flip.gate.take() else { return };
-        self.flip.phase = Some("Waiting for the agent to answer".to_owned());
-        self.epoch += 1;
-        let process = gate.open(&self.conversation);
-        self.shake_hands(Place::Container, process);
-        debug_assert!(HANDSHAKE < STARTING, "the handshake's limit names the phase more exactly");
+        let (Some(gate), Some(reports)) = (self.flip.gate.take(), self.reports()) else { return };
+        let (entered, conversation) = (self.flip.entered, self.conversation.clone());
+        self.flip.entering += 1;
+        tokio::spawn(async move {
+            let result = gate.open(conversation).await;
+            let _ = reports.send(Message::Done(Done::Container(Report::Opened { entered, result })));
+        });
     }
 
     fn leave(&mut self) {
@@ -424,8 +451,10 @@ impl Actor {
 
     fn clear(&mut self, gate: Gate) {
         let entered = self.flip.entered;
-        self.flip.work =
-            self.task(async move { Done::Container(Report::Cleared { entered, result: gate.discard().await }) });
+        self.flip.work = self.task(async move {
+            gate.discard().await;
+            Done::Container(Report::Cleared { entered, result: Ok(()) })
+        });
     }
 
     fn order(&self) -> Order {

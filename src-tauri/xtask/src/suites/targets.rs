@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::trouble::Trouble;
 
 /// The beginnings of names that are known: a suite's own name and `_`, or a whole name that `lint` runs.
-const SUITES: [&str; 3] = ["engine", "cli", "desktop"];
+const SUITES: [&str; 5] = ["core", "shell", "engine", "cli", "desktop"];
 const WHOLE: [&str; 1] = ["tidy"];
 
 /// Names of test programs, sorted.

@@ -30,9 +30,26 @@ pub enum Conversation {
     Resume(String),
 }
 
+impl Conversation {
+    /// The arguments that name it.
+    pub fn args(&self) -> Vec<String> {
+        match self {
+            Self::New(id) => vec!["--session-id".to_owned(), id.clone()],
+            Self::Resume(id) => vec!["--resume".to_owned(), id.clone()],
+        }
+    }
+}
+
 impl Launch {
     /// The arguments, as `PROTOCOL.md` says. None of them is secret.
     pub fn args(&self) -> Vec<String> {
+        let mut args = self.args_without_conversation();
+        args.extend(self.conversation.args());
+        args
+    }
+
+    /// The arguments, but for those that name the conversation.
+    pub fn args_without_conversation(&self) -> Vec<String> {
         let mut args: Vec<String> = [
             "-p",
             "--input-format",
@@ -47,10 +64,6 @@ impl Launch {
         .map(str::to_owned)
         .into();
         let mut push = |name: &str, value: &str| args.extend([name.to_owned(), value.to_owned()]);
-        match &self.conversation {
-            Conversation::New(id) => push("--session-id", id),
-            Conversation::Resume(id) => push("--resume", id),
-        }
         if let Some(model) = &self.model {
             push("--model", model);
         }
@@ -104,7 +117,10 @@ mod tests {
             contained: false,
         };
         let plain = launch.args().join(" ");
-        assert!(plain.ends_with("--session-id id --append-system-prompt P"), "only what was chosen is said: {plain}");
+        assert!(
+            plain.ends_with("stdio --append-system-prompt P --session-id id"),
+            "only what was chosen is said: {plain}"
+        );
         let full = Launch {
             conversation: Conversation::Resume("id".to_owned()),
             model: Some("sonnet".to_owned()),

@@ -1,0 +1,315 @@
+//! The container engine: which one, whether it answers, and what it can do. Knows Docker and Podman by their common
+//! API; knows nothing of images and containers.
+
+pub mod address;
+pub mod error;
+mod find;
+
+use std::future::Future;
+use std::time::Duration;
+
+use bollard::models::{SystemInfo, SystemVersion};
+use bollard::{API_DEFAULT_VERSION, Docker};
+
+pub use address::Address;
+pub use error::{Attempt, EngineError};
+
+use crate::environment::Environment;
+use find::{Candidate, Choice};
+
+/// How long an engine may take to say that it is there. It needs a millisecond.
+const PING: Duration = Duration::from_secs(2);
+/// How long it may take over a question about itself or one of its objects.
+pub(crate) const QUESTION: Duration = Duration::from_secs(3);
+/// How long bollard waits for an answer's first byte. Ours are shorter and named, but for a build, whose answer
+/// begins only when the whole context was sent.
+const LONGEST_SILENCE: u64 = 600;
+
+/// An engine that has answered.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    docker: Docker,
+    address: Address,
+    origin: String,
+    about: About,
+}
+
+/// What an engine said of itself.
+#[allow(clippy::struct_excessive_bools)] // Independent facts, each of which the engine states by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct About {
+    /// In words, such as "Docker 20.10.24" or "Podman 4.3.1".
+    pub name: String,
+    /// Its API's version, such as "1.41".
+    pub api: String,
+    /// True for Podman, whose API differs in places.
+    pub podman: bool,
+    /// True for Docker Desktop: its containers live in a virtual machine, whose network is not the user's.
+    pub desktop: bool,
+    /// True where the engine runs as an ordinary user, whom root in a container then is.
+    pub rootless: bool,
+    /// True where `SELinux` confines containers.
+    pub selinux: bool,
+    /// Security options as the engine names them.
+    pub security: Vec<String>,
+    /// "1" or "2".
+    pub cgroup: String,
+    /// Processors that containers may use.
+    pub cpus: u64,
+    /// Memory that containers may use, in bytes.
+    pub memory: u64,
+    /// Which limits the engine can keep.
+    pub limits: Supported,
+}
+
+/// Limits that the engine and its kernel support. A limit that is not supported is an error at some engines and
+/// passed over at others, so that it must not be asked for.
+#[allow(clippy::struct_excessive_bools)] // Independent facts, as the engine states them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Supported {
+    /// Of memory.
+    pub memory: bool,
+    /// Of swap, on top of memory.
+    pub swap: bool,
+    /// Of processor time.
+    pub cpu: bool,
+    /// Of the number of processes.
+    pub pids: bool,
+}
+
+impl Engine {
+    /// Finds the engine that the user means and asks it who it is. `setting` is the address in the user's settings.
+    ///
+    /// # Errors
+    /// [`EngineError`] names what was tried and why it is no engine.
+    pub async fn find(setting: Option<&str>, environment: &Environment) -> Result<Self, EngineError> {
+        let (setting, read) = (setting.map(str::to_owned), environment.clone());
+        // Small files, but they may lie on a slow network home.
+        let choice =
+            tokio::task::spawn_blocking(move || find::choose(setting.as_deref(), &read)).await.map_err(|error| {
+                EngineError::Refused { call: "a look at its configuration", cause: error.to_string() }
+            })??;
+        match choice {
+            Choice::Named(candidate) => Self::connect(candidate).await.map_err(Refusal::alone),
+            Choice::Known(candidates) => Self::first(candidates, environment).await,
+        }
+    }
+
+    /// The API.
+    pub fn api(&self) -> &Docker {
+        &self.docker
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+
+    /// Where its address was named, in words.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// What it said of itself.
+    pub fn about(&self) -> &About {
+        &self.about
+    }
+
+    async fn first(candidates: Vec<Candidate>, environment: &Environment) -> Result<Self, EngineError> {
+        let looked = candidates.iter().map(|candidate| candidate.address.to_string()).collect();
+        let mut refusals = Vec::new();
+        for candidate in candidates {
+            match Self::connect(candidate).await {
+                Ok(engine) => return Ok(engine),
+                Err(Refusal::Absent(_)) => {}
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        // A socket that is forbidden says more than one that is dead: the engine behind it may well run.
+        if let Some(at) = refusals.iter().position(|refusal| matches!(refusal, Refusal::Forbidden(_))) {
+            return Err(refusals.swap_remove(at).alone());
+        }
+        if refusals.len() == 1 {
+            return Err(refusals.remove(0).alone());
+        }
+        let mut tried: Vec<Attempt> = refusals.into_iter().map(Refusal::attempt).collect();
+        if tried.is_empty() {
+            if !find::is_installed(environment, find::USUAL_FOLDERS) {
+                return Err(EngineError::NotInstalled { looked });
+            }
+            tried.extend(looked.into_iter().take(1).map(|address| Attempt {
+                address,
+                origin: "a known socket".to_owned(),
+                cause: "there is no socket, though an engine's program is installed".to_owned(),
+            }));
+        }
+        Err(EngineError::NotRunning { tried })
+    }
+
+    async fn connect(candidate: Candidate) -> Result<Self, Refusal> {
+        let Candidate { address, origin } = candidate;
+        let attempt = |cause: String| Attempt { address: address.to_string(), origin: origin.clone(), cause };
+        if let Address::Unix(path) = &address {
+            // bollard asks whether the path exists and takes "may not look" for "no".
+            match tokio::fs::symlink_metadata(path).await {
+                Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                    return Err(Refusal::Forbidden(attempt(error.to_string())));
+                }
+                Err(error) => return Err(Refusal::Absent(attempt(error.to_string()))),
+                Ok(_) => {}
+            }
+        }
+        let docker = open(&address).map_err(|error| Refusal::Absent(attempt(words(&error))))?;
+        match tokio::time::timeout(PING, docker.ping()).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(Refusal::of(&error, attempt(words(&error)))),
+            Err(_) => return Err(Refusal::Dead(attempt(format!("no answer within {PING:?}")))),
+        }
+        let asked = async {
+            let version = question("its version", docker.version()).await?;
+            let info = question("its state", docker.info()).await?;
+            Ok::<_, EngineError>((version, info))
+        };
+        let (version, info) = asked.await.map_err(Refusal::Ill)?;
+        let about = About::read(&version, &info);
+        tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
+        Ok(Self { docker, address, origin, about })
+    }
+}
+
+/// Asks the engine something that it answers at once, with a timeout that is named.
+pub(crate) async fn question<T>(
+    call: &'static str,
+    asked: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(QUESTION, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(EngineError::Refused { call, cause: words(&error) }),
+        Err(_) => Err(EngineError::Timeout { call, limit: QUESTION }),
+    }
+}
+
+/// An error and what is behind it, in one line.
+pub(crate) fn words(error: &bollard::errors::Error) -> String {
+    if let bollard::errors::Error::DockerResponseServerError { message, .. } = error {
+        return message.trim().to_owned();
+    }
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.contains(&inner_text) {
+            text = format!("{text}: {inner_text}");
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// The status of the engine's answer, where it gave one.
+pub(crate) fn status(error: &bollard::errors::Error) -> Option<u16> {
+    match error {
+        bollard::errors::Error::DockerResponseServerError { status_code, .. } => Some(*status_code),
+        _ => None,
+    }
+}
+
+/// Why one address is no engine.
+enum Refusal {
+    Absent(Attempt),
+    Dead(Attempt),
+    Forbidden(Attempt),
+    Strange(Attempt),
+    Ill(EngineError),
+}
+
+impl Refusal {
+    fn of(error: &bollard::errors::Error, attempt: Attempt) -> Self {
+        let kind = io_kind(error);
+        match (kind, status(error)) {
+            (Some(std::io::ErrorKind::PermissionDenied), _) => Self::Forbidden(attempt),
+            // Docker Desktop's socket answers 500 while the machine behind it sleeps.
+            (_, Some(500..)) => Self::Dead(attempt),
+            (_, Some(_)) => Self::Strange(attempt),
+            (Some(_), None) => Self::Dead(attempt),
+            (None, None) => Self::Strange(attempt),
+        }
+    }
+
+    fn attempt(self) -> Attempt {
+        match self {
+            Self::Absent(attempt) | Self::Dead(attempt) | Self::Forbidden(attempt) | Self::Strange(attempt) => attempt,
+            Self::Ill(error) => {
+                Attempt { address: String::new(), origin: "an engine that is ill".to_owned(), cause: error.to_string() }
+            }
+        }
+    }
+
+    /// The error where this was the only address.
+    fn alone(self) -> EngineError {
+        match self {
+            Self::Absent(attempt) | Self::Dead(attempt) => EngineError::NotRunning { tried: vec![attempt] },
+            Self::Forbidden(tried) => EngineError::NoPermission { tried },
+            Self::Strange(tried) => EngineError::NotAnEngine { tried },
+            Self::Ill(error) => error,
+        }
+    }
+}
+
+fn io_kind(error: &bollard::errors::Error) -> Option<std::io::ErrorKind> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = source {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        source = inner.source();
+    }
+    None
+}
+
+fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
+    match address {
+        #[cfg(unix)]
+        Address::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), LONGEST_SILENCE, API_DEFAULT_VERSION),
+        #[cfg(windows)]
+        Address::Pipe(path) => Docker::connect_with_named_pipe(path, LONGEST_SILENCE, API_DEFAULT_VERSION),
+        Address::Tcp(host) => Docker::connect_with_http(&format!("tcp://{host}"), LONGEST_SILENCE, API_DEFAULT_VERSION),
+        other => Err(bollard::errors::Error::UnsupportedURISchemeError { uri: other.to_string() }),
+    }
+}
+
+impl About {
+    fn read(version: &SystemVersion, info: &SystemInfo) -> Self {
+        let components = version.components.as_deref().unwrap_or_default();
+        let podman = components.iter().any(|component| component.name.contains("Podman"));
+        let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
+        let security = info.security_options.clone().unwrap_or_default();
+        let has = |option: &str| security.iter().any(|line| line.contains(option));
+        let number = version.version.as_deref().unwrap_or_default();
+        // Distributions append their own suffix, which nobody needs to see.
+        let number = number.split(['+', '-', '~']).next().unwrap_or_default();
+        let kind = match (podman, desktop) {
+            (true, _) => "Podman",
+            (false, true) => "Docker Desktop",
+            (false, false) => "Docker",
+        };
+        Self {
+            name: format!("{kind} {number}").trim().to_owned(),
+            api: version.api_version.clone().unwrap_or_default(),
+            podman,
+            desktop,
+            rootless: has("rootless"),
+            selinux: has("selinux"),
+            cgroup: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
+            cpus: info.ncpu.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
+            memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
+            limits: Supported {
+                memory: info.memory_limit == Some(true),
+                swap: info.swap_limit == Some(true),
+                cpu: info.cpu_cfs_quota == Some(true),
+                pids: info.pids_limit == Some(true),
+            },
+            security,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! What is sent along with a Dockerfile: the certificates, and of the workspace only what COPY and ADD take, without
+//! what `.dockerignore` names. The daemon honours that file too, but only after everything was sent.
+
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+use globset::{GlobBuilder, GlobMatcher};
+use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+
+use super::certificates::Certificate;
+use super::dockerfile::CERTIFICATES;
+
+/// How much is read ahead of the network, in pieces of [`PIECE`].
+const AHEAD: usize = 16;
+const PIECE: usize = 64 * 1024;
+
+/// What is sent along with a Dockerfile.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Context {
+    root: PathBuf,
+    /// Paths under `root`, sorted, folders before what is in them.
+    entries: Vec<PathBuf>,
+    /// A fingerprint of paths, sizes, modes and times of change: contents are not read twice.
+    pub(super) digest: Vec<u8>,
+}
+
+impl Context {
+    /// Looks through the workspace for what `sources` take. Blocks: call it off the async runtime.
+    pub(super) fn scan(root: &Path, sources: &[String]) -> std::io::Result<Self> {
+        let mut context = Self { root: root.to_owned(), ..Self::default() };
+        if sources.is_empty() {
+            return Ok(context);
+        }
+        let wanted: Vec<PathBuf> = sources.iter().map(|source| fixed_part(source)).collect();
+        let ignore = Ignore::read(root)?;
+        let mut open = vec![PathBuf::new()];
+        while let Some(folder) = open.pop() {
+            for entry in std::fs::read_dir(root.join(&folder)).map_err(|error| named(&root.join(&folder), &error))? {
+                let entry = entry?;
+                let path = folder.join(entry.file_name());
+                let kind = entry.file_type()?;
+                let inside = wanted.iter().any(|wanted| path.starts_with(wanted));
+                let above = wanted.iter().any(|wanted| wanted.starts_with(&path));
+                let excluded = ignore.excludes(&path);
+                if kind.is_dir() && (inside || above) && (!excluded || ignore.has_exceptions) {
+                    open.push(path.clone());
+                }
+                // Sockets and pipes cannot be copied into an image.
+                if inside && !excluded && (kind.is_dir() || kind.is_file() || kind.is_symlink()) {
+                    context.entries.push(path);
+                }
+            }
+        }
+        context.entries.sort();
+        context.digest = context.digest()?;
+        Ok(context)
+    }
+
+    /// Writes the tar on a thread of its own and hands it on in pieces. An error ends the pieces.
+    pub(super) fn send(
+        self,
+        dockerfile: String,
+        certificates: Vec<Certificate>,
+    ) -> mpsc::Receiver<Result<Bytes, std::io::Error>> {
+        let (pieces, receiver) = mpsc::channel(AHEAD);
+        tokio::task::spawn_blocking(move || {
+            let pipe = Pipe { pieces: pieces.clone(), buffer: Vec::with_capacity(PIECE) };
+            if let Err(error) = self.write(pipe, &dockerfile, &certificates) {
+                // Nobody listens where the build was cancelled, and then nobody needs to know.
+                let _ = pieces.blocking_send(Err(error));
+            }
+        });
+        receiver
+    }
+
+    fn write(&self, pipe: Pipe, dockerfile: &str, certificates: &[Certificate]) -> std::io::Result<()> {
+        let mut tar = tar::Builder::new(pipe);
+        // Owners and times would only break the builder's cache.
+        tar.mode(tar::HeaderMode::Deterministic);
+        tar.follow_symlinks(false);
+        for path in &self.entries {
+            let full = self.root.join(path);
+            tar.append_path_with_name(&full, path).map_err(|error| named(&full, &error))?;
+        }
+        for certificate in certificates {
+            append(&mut tar, &format!("{CERTIFICATES}/{}", certificate.name), &certificate.pem)?;
+        }
+        // Last, so that it is this text that counts, whatever the workspace holds under its name.
+        append(&mut tar, super::source::FILE, dockerfile)?;
+        tar.into_inner()?.flush()
+    }
+
+    fn digest(&self) -> std::io::Result<Vec<u8>> {
+        let mut digest = Sha256::new();
+        for path in &self.entries {
+            let full = self.root.join(path);
+            let metadata = std::fs::symlink_metadata(&full).map_err(|error| named(&full, &error))?;
+            // A folder's own time changes with files that are ignored.
+            let changed = if metadata.is_dir() { None } else { metadata.modified().ok() };
+            let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+            let length = if metadata.is_dir() { 0 } else { metadata.len() };
+            digest.update(format!("{}\0{length}\0{changed:?}\0{}\n", path.display(), is_executable(&metadata)));
+        }
+        Ok(digest.finalize().to_vec())
+    }
+}
+
+fn append(tar: &mut tar::Builder<Pipe>, path: &str, text: &str) -> std::io::Result<()> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    tar.append_data(&mut header, path, text.as_bytes())
+}
+
+#[cfg(unix)]
+fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o111 != 0
+}
+
+#[cfg(not(unix))]
+fn is_executable(_metadata: &std::fs::Metadata) -> bool {
+    false
+}
+
+fn named(path: &Path, error: &std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// The part of a source before its first pattern or variable: everything below it may be wanted.
+fn fixed_part(source: &str) -> PathBuf {
+    Path::new(source)
+        .components()
+        .filter(|component| matches!(component, Component::Normal(_)))
+        .take_while(|component| !component.as_os_str().to_string_lossy().contains(['*', '?', '[', '$', '\\']))
+        .collect()
+}
+
+/// `.dockerignore`: the last rule that matches a path, or a folder above it, decides.
+struct Ignore {
+    rules: Vec<Rule>,
+    has_exceptions: bool,
+}
+
+struct Rule {
+    itself: GlobMatcher,
+    below: GlobMatcher,
+    exception: bool,
+}
+
+impl Ignore {
+    fn read(root: &Path) -> std::io::Result<Self> {
+        let own = root.join(format!("{}.dockerignore", super::source::FILE));
+        let file = if own.is_file() { own } else { root.join(".dockerignore") };
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text).map_err(|error| named(&file, &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::parse(""),
+            Err(error) => Err(named(&file, &error)),
+        }
+    }
+
+    fn parse(text: &str) -> std::io::Result<Self> {
+        let mut rules = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+            let (exception, pattern) = match line.strip_prefix('!') {
+                Some(rest) => (true, rest.trim()),
+                None => (false, line),
+            };
+            let pattern = pattern.trim_start_matches("./").trim_matches('/');
+            if pattern.is_empty() || pattern == "." {
+                continue;
+            }
+            let glob = |pattern: &str| {
+                GlobBuilder::new(pattern)
+                    .literal_separator(true)
+                    .backslash_escape(true)
+                    .build()
+                    .map(|glob| glob.compile_matcher())
+                    .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+            };
+            rules.push(Rule { itself: glob(pattern)?, below: glob(&format!("{pattern}/**"))?, exception });
+        }
+        Ok(Self { has_exceptions: rules.iter().any(|rule| rule.exception), rules })
+    }
+
+    fn excludes(&self, path: &Path) -> bool {
+        self.rules
+            .iter()
+            .rev()
+            .find(|rule| rule.itself.is_match(path) || rule.below.is_match(path))
+            .is_some_and(|rule| !rule.exception)
+    }
+}
+
+/// Hands on what is written, in pieces.
+struct Pipe {
+    pieces: mpsc::Sender<Result<Bytes, std::io::Error>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(PIECE)));
+        self.pieces.blocking_send(Ok(piece)).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace(files: &[&str], ignore: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        std::fs::write(folder.path().join(".dockerignore"), ignore).unwrap();
+        folder
+    }
+
+    #[test]
+    fn only_what_is_copied_and_not_ignored_is_sent() {
+        let files = ["a.txt", "b.txt", "src/main.rs", "src/deep/x.rs", "node_modules/big.js", "src/node_modules/y.js"];
+        let cases: &[(&str, &[&str], &[&str])] = &[
+            ("", &[], &[]),
+            ("", &["a.txt"], &["a.txt"]),
+            (
+                "",
+                &["./src/"],
+                &["src", "src/deep", "src/deep/x.rs", "src/main.rs", "src/node_modules", "src/node_modules/y.js"],
+            ),
+            ("node_modules\n", &["src/node_modules"], &["src/node_modules", "src/node_modules/y.js"]),
+            ("**/node_modules\n", &["src/node_modules"], &[]),
+            ("# all\n*\n!src/deep\n", &["."], &["src/deep", "src/deep/x.rs"]),
+            ("*.txt\n!a.txt\nsrc\nnode_modules\n", &["."], &[".dockerignore", "a.txt"]),
+            ("src\n", &["s*"], &[".dockerignore", "a.txt", "b.txt", "node_modules", "node_modules/big.js"]),
+            (
+                "",
+                &["src/d*/x.rs"],
+                &["src", "src/deep", "src/deep/x.rs", "src/main.rs", "src/node_modules", "src/node_modules/y.js"],
+            ),
+        ];
+        for (ignore, sources, expected) in cases {
+            let folder = workspace(&files, ignore);
+            let sources: Vec<String> = sources.iter().map(|&source| source.to_owned()).collect();
+            let context = Context::scan(folder.path(), &sources).unwrap();
+            let found: Vec<String> = context.entries.iter().map(|path| path.display().to_string()).collect();
+            // The folder itself that a source names is made by the files in it.
+            assert_eq!(&found, expected, "with .dockerignore {ignore:?} and COPY {sources:?}");
+        }
+    }
+
+    #[test]
+    fn the_digest_follows_what_is_sent_alone() {
+        let folder = workspace(&["a.txt", "b.txt"], "");
+        let sources = ["a.txt".to_owned()];
+        let first = Context::scan(folder.path(), &sources).unwrap().digest;
+        std::fs::write(folder.path().join("b.txt"), "changed, and longer").unwrap();
+        assert_eq!(Context::scan(folder.path(), &sources).unwrap().digest, first, "b.txt is not copied");
+        std::fs::write(folder.path().join("a.txt"), "changed, and longer").unwrap();
+        assert_ne!(Context::scan(folder.path(), &sources).unwrap().digest, first, "a.txt is");
+    }
+
+    #[tokio::test]
+    async fn the_tar_holds_the_dockerfile_the_certificates_and_the_files() {
+        let folder = workspace(&["src/main.rs"], "");
+        let context = Context::scan(folder.path(), &["src".to_owned()]).unwrap();
+        let certificate = Certificate { name: "one.crt".to_owned(), pem: "PEM\n".to_owned() };
+        let mut pieces = context.send("FROM x".to_owned(), vec![certificate]);
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            bytes.extend_from_slice(&piece.unwrap());
+        }
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let names: Vec<String> =
+            archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+        assert_eq!(names, ["src", "src/main.rs", ".gemra/certs/one.crt", "Dockerfile.claude"], "and nothing else");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_goes_away_is_an_error_and_no_short_tar() {
+        let folder = workspace(&["a.txt"], "");
+        let context = Context::scan(folder.path(), &["a.txt".to_owned()]).unwrap();
+        std::fs::remove_file(folder.path().join("a.txt")).unwrap();
+        let mut pieces = context.send("FROM x".to_owned(), Vec::new());
+        let mut last = None;
+        while let Some(piece) = pieces.recv().await {
+            last = Some(piece);
+        }
+        let error = last.unwrap().unwrap_err().to_string();
+        assert!(error.contains("a.txt"), "the error names the file: {error}");
+    }
+}

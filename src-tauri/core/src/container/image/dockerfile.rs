@@ -1,0 +1,267 @@
+//! Reads a Dockerfile as far as Gemra must: which local files it wants, whether the classic builder can build it, and
+//! where the user's certificates belong in it. It does not judge the rest: that is the engine's.
+
+/// A Dockerfile, cut into instructions.
+#[derive(Debug)]
+pub(super) struct Dockerfile<'a> {
+    text: &'a str,
+    instructions: Vec<Instruction>,
+}
+
+#[derive(Debug)]
+struct Instruction {
+    /// In capitals.
+    keyword: String,
+    /// What follows, continued lines joined.
+    rest: String,
+    /// The line it begins on, counted from 1.
+    line: usize,
+    /// The line it ends on.
+    end: usize,
+}
+
+/// The folder of the context in which the user's certificates lie, one to a file.
+pub(super) const CERTIFICATES: &str = ".gemra/certs";
+
+/// What each stage gets at its beginning where the user names certificates, before anything is fetched.
+const TRUST: &str = concat!(
+    "COPY .gemra/certs/ /usr/local/share/ca-certificates/gemra/\n",
+    "RUN if command -v update-ca-certificates >/dev/null 2>&1; then update-ca-certificates; ",
+    "else mkdir -p /etc/ssl/certs && ",
+    "cat /usr/local/share/ca-certificates/gemra/*.crt >>/etc/ssl/certs/ca-certificates.crt; fi\n",
+    "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n",
+);
+
+impl<'a> Dockerfile<'a> {
+    pub(super) fn read(text: &'a str) -> Self {
+        Self { text, instructions: instructions(text) }
+    }
+
+    /// What only `BuildKit` understands, and on which line; `None` where the classic builder will do.
+    pub(super) fn needs_buildkit(&self) -> Option<(usize, String)> {
+        if let Some(frontend) = syntax(self.text) {
+            // The stable frontends describe what the classic builder mostly knows too, so naming one is no need.
+            let stable = frontend.trim_start_matches("docker.io/").starts_with("docker/dockerfile:1");
+            if !stable || frontend.contains("labs") {
+                return Some((1, format!("# syntax={frontend}")));
+            }
+        }
+        self.instructions.iter().find_map(|instruction| Some((instruction.line, instruction.needs_buildkit()?)))
+    }
+
+    /// The local paths that COPY and ADD take, as they are written.
+    pub(super) fn local_sources(&self) -> Vec<String> {
+        self.instructions.iter().flat_map(Instruction::local_sources).collect()
+    }
+
+    /// The text with the user's certificates trusted from the start of every stage that begins from a base.
+    pub(super) fn with_certificates(&self) -> String {
+        let stages: Vec<&str> = self.instructions.iter().filter_map(Instruction::stage_name).collect();
+        let after: Vec<usize> = self
+            .instructions
+            .iter()
+            .filter(|instruction| {
+                instruction.base().is_some_and(|base| {
+                    base != "scratch" && !stages.iter().any(|stage| stage.eq_ignore_ascii_case(base))
+                })
+            })
+            .map(|instruction| instruction.end)
+            .collect();
+        let mut text = String::with_capacity(self.text.len() + TRUST.len() * after.len());
+        for (index, line) in self.text.lines().enumerate() {
+            text.push_str(line);
+            text.push('\n');
+            if after.contains(&(index + 1)) {
+                text.push_str(TRUST);
+            }
+        }
+        text
+    }
+
+    /// The base of the last stage, variables as they are written.
+    pub(super) fn base(&self) -> Option<&str> {
+        self.instructions.iter().rev().find_map(Instruction::base)
+    }
+}
+
+impl Instruction {
+    fn words(&self) -> impl Iterator<Item = &str> {
+        self.rest.split_whitespace()
+    }
+
+    fn flags(&self) -> impl Iterator<Item = &str> {
+        self.words().take_while(|word| word.starts_with("--"))
+    }
+
+    fn base(&self) -> Option<&str> {
+        (self.keyword == "FROM").then(|| self.words().find(|word| !word.starts_with("--"))).flatten()
+    }
+
+    fn stage_name(&self) -> Option<&str> {
+        if self.keyword != "FROM" {
+            return None;
+        }
+        let mut words = self.words().skip_while(|word| !word.eq_ignore_ascii_case("as"));
+        words.next()?;
+        words.next()
+    }
+
+    fn needs_buildkit(&self) -> Option<String> {
+        let flags: &[&str] = match self.keyword.as_str() {
+            "RUN" => &["--mount", "--network", "--security", "--device"],
+            "COPY" | "ADD" => &["--link", "--chmod", "--parents", "--exclude", "--checksum", "--keep-git-dir"],
+            _ => return None,
+        };
+        if let Some(flag) = self.flags().find(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag))) {
+            let name = flag.split('=').next().unwrap_or(flag);
+            return Some(format!("{} {name}", self.keyword));
+        }
+        let heredoc = self.words().any(|word| {
+            word.strip_prefix("<<").is_some_and(|rest| {
+                let rest = rest.trim_start_matches(['-', '"', '\'']);
+                rest.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+            })
+        });
+        heredoc.then(|| format!("{} <<heredoc", self.keyword))
+    }
+
+    fn local_sources(&self) -> Vec<String> {
+        if !matches!(self.keyword.as_str(), "COPY" | "ADD") || self.flags().any(|flag| flag.starts_with("--from=")) {
+            return Vec::new();
+        }
+        let rest = self.words().skip_while(|word| word.starts_with("--")).collect::<Vec<_>>().join(" ");
+        let mut paths: Vec<String> = serde_json::from_str(&rest)
+            .unwrap_or_else(|_| rest.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect());
+        paths.pop();
+        // ADD fetches these itself.
+        paths.retain(|path| !path.contains("://") && !path.starts_with("git@"));
+        paths
+    }
+}
+
+fn syntax(text: &str) -> Option<&str> {
+    text.lines().map_while(|line| line.trim().strip_prefix('#')).find_map(|comment| {
+        let (name, value) = comment.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("syntax").then(|| value.trim())
+    })
+}
+
+fn escape(text: &str) -> char {
+    let backtick = text.lines().map_while(|line| line.trim().strip_prefix('#')).any(|comment| {
+        comment
+            .split_once('=')
+            .is_some_and(|(name, value)| name.trim().eq_ignore_ascii_case("escape") && value.trim() == "`")
+    });
+    if backtick { '`' } else { '\\' }
+}
+
+fn instructions(text: &str) -> Vec<Instruction> {
+    let escape = escape(text);
+    let mut found = Vec::new();
+    let mut open: Option<(usize, String)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let trimmed = line.trim();
+        // Comments and empty lines may stand inside a continued instruction.
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        let (begin, mut so_far) = open.take().unwrap_or((index + 1, String::new()));
+        if let Some(continued) = trimmed.strip_suffix(escape) {
+            so_far.push_str(continued);
+            so_far.push(' ');
+            open = Some((begin, so_far));
+        } else {
+            so_far.push_str(trimmed);
+            found.extend(instruction(&so_far, begin, index + 1));
+        }
+    }
+    if let Some((begin, so_far)) = open {
+        found.extend(instruction(&so_far, begin, text.lines().count()));
+    }
+    found
+}
+
+fn instruction(text: &str, line: usize, end: usize) -> Option<Instruction> {
+    let text = text.trim();
+    let (keyword, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (!keyword.is_empty()).then(|| Instruction {
+        keyword: keyword.to_ascii_uppercase(),
+        rest: rest.trim().to_owned(),
+        line,
+        end,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needs_buildkit_is_named_with_its_line() {
+        let cases: &[(&str, Option<(usize, &str)>)] = &[
+            (super::super::source::EMBEDDED, None),
+            ("FROM a\nRUN echo 1", None),
+            ("# syntax=docker/dockerfile:1\nFROM a", None),
+            ("# syntax=docker/dockerfile:1-labs\nFROM a", Some((1, "# syntax=docker/dockerfile:1-labs"))),
+            ("# syntax = example/frontend\nFROM a", Some((1, "# syntax=example/frontend"))),
+            ("FROM a\nRUN --mount=type=cache,target=/x make", Some((2, "RUN --mount"))),
+            ("FROM a\nRUN \\\n  --mount=type=cache make", Some((2, "RUN --mount"))),
+            ("FROM a\n\nCOPY --link x /x", Some((3, "COPY --link"))),
+            ("FROM a\nCOPY --chown=1:1 x /x", None),
+            ("FROM a\nRUN <<EOF\necho\nEOF", Some((2, "RUN <<heredoc"))),
+            ("FROM a\nRUN cat <<-'EOF' >x\nEOF", Some((2, "RUN <<heredoc"))),
+            ("FROM a\nRUN echo $((1 << 2)) ; cat <<<x", None),
+            ("FROM a\n# RUN --mount=x\nRUN true", None),
+        ];
+        for (text, expected) in cases {
+            let expected = expected.map(|(line, what)| (line, what.to_owned()));
+            assert_eq!(Dockerfile::read(text).needs_buildkit(), expected, "judged: {text:?}");
+        }
+    }
+
+    #[test]
+    fn local_sources_are_what_the_context_must_hold() {
+        let cases: &[(&str, &[&str])] = &[
+            (super::super::source::EMBEDDED, &[]),
+            ("FROM a\nCOPY x y /z/", &["x", "y"]),
+            ("FROM a\nCOPY --chown=1:1 x \\\n  y /z/", &["x", "y"]),
+            ("FROM a AS b\nCOPY --from=b /x /y", &[]),
+            ("FROM a\nADD https://example.org/x.tgz local.tgz /y/", &["local.tgz"]),
+            ("FROM a\nCOPY [\"with space\", \"b\", \"/z/\"]", &["with space", "b"]),
+            ("FROM a\ncopy . /app", &["."]),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(&Dockerfile::read(text).local_sources(), expected, "read from {text:?}");
+        }
+    }
+
+    #[test]
+    fn certificates_are_trusted_in_every_stage_from_a_base() {
+        let text = "ARG B=x\nFROM $B AS one\nRUN a\nFROM scratch\nFROM one\nFROM \\\n  other\nRUN b\n";
+        let made = Dockerfile::read(text).with_certificates();
+        let lines: Vec<&str> =
+            made.lines().filter(|line| !line.starts_with("ENV") && !line.starts_with("RUN if")).collect();
+        let copy = TRUST.lines().next().unwrap();
+        assert_eq!(
+            lines,
+            [
+                "ARG B=x",
+                "FROM $B AS one",
+                copy,
+                "RUN a",
+                "FROM scratch",
+                "FROM one",
+                "FROM \\",
+                "  other",
+                copy,
+                "RUN b"
+            ],
+            "after each FROM of an image, and after the whole of it"
+        );
+    }
+
+    #[test]
+    fn the_base_is_the_last_stages() {
+        assert_eq!(Dockerfile::read("FROM a\nFROM --platform=linux/amd64 b:1 AS c").base(), Some("b:1"), "flags aside");
+    }
+}

@@ -1,0 +1,158 @@
+//! Why there is no image. Each class has its cause, its next step and, where the builder spoke, the tail of its log.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::container::engine::EngineError;
+use crate::failure::{Code, Failure};
+
+/// Why there is no image. Cheap to clone, because every tab that waits for the same build gets it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ImageError {
+    /// A step of the build failed.
+    #[error("The build failed at step {index} of {total}, {instruction}{}", code.map(|code| format!(", with code {code}")).unwrap_or_default())]
+    BuildFailed {
+        /// The step's number; 0 where it failed before the first.
+        index: u32,
+        /// How many steps there are.
+        total: u32,
+        /// The instruction.
+        instruction: String,
+        /// The exit code of its command, where one ran.
+        code: Option<i64>,
+        /// The builder's words.
+        cause: String,
+        /// The last lines of the log.
+        tail: String,
+    },
+    /// The Dockerfile cannot be read, or the builder does not understand it.
+    #[error("{} is not a valid Dockerfile: {cause}", name(.file.as_ref()))]
+    BadDockerfile {
+        /// The workspace's file; `None` for the embedded one.
+        file: Option<PathBuf>,
+        /// What is wrong, with the line where it is known.
+        cause: String,
+    },
+    /// The base image is not on this machine and could not be fetched.
+    #[error("The base image {base} is not on this machine and could not be fetched: {cause}")]
+    BaseUnreachable {
+        /// The base.
+        base: String,
+        /// The engine's words.
+        cause: String,
+    },
+    /// Only `BuildKit` can build it, which Gemra does not use yet.
+    #[error("{} needs BuildKit: {what}", name(.file.as_ref()))]
+    NeedsBuildkit {
+        /// The workspace's file; `None` for the embedded one.
+        file: Option<PathBuf>,
+        /// What needs it, with the line where it is known.
+        what: String,
+    },
+    /// No room is left where the engine keeps images.
+    #[error("The disk on which the engine keeps its images is full")]
+    DiskFull {
+        /// The engine's words.
+        cause: String,
+    },
+    /// A certificate that the settings name cannot be used.
+    #[error("The certificate {file} cannot be used: {cause}", file = file.display())]
+    BadCertificate {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// A file that the Dockerfile copies could not be read.
+    #[error("The workspace's files for the build could not be read: {cause}")]
+    BadContext {
+        /// Which, and why.
+        cause: String,
+    },
+    /// The engine failed outside of the build.
+    #[error(transparent)]
+    Engine(#[from] Arc<EngineError>),
+    /// Everybody who wanted it has left.
+    #[error("The build was cancelled")]
+    Cancelled,
+    /// The builder said nothing for too long.
+    #[error("The build said nothing for {limit:?} and was ended")]
+    Idle {
+        /// How long it was waited.
+        limit: Duration,
+        /// The last lines of the log.
+        tail: String,
+    },
+}
+
+impl From<EngineError> for ImageError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Arc::new(error))
+    }
+}
+
+fn name(file: Option<&PathBuf>) -> String {
+    file.map_or_else(|| "Gemra's own Dockerfile.claude".to_owned(), |file| file.display().to_string())
+}
+
+impl From<&ImageError> for Failure {
+    fn from(error: &ImageError) -> Self {
+        let cause = format!("{error}.");
+        match error {
+            ImageError::BuildFailed { cause: words, tail, .. } => Self::new(
+                Code::BuildFailed,
+                "The image could not be built",
+                cause,
+                "Read the log, mend Dockerfile.claude or the network, then press Retry: finished steps are not done again.",
+            )
+            .with_detail(format!("{tail}\n{words}")),
+            ImageError::BadDockerfile { .. } => Self::new(
+                Code::BadDockerfile,
+                "The Dockerfile is not valid",
+                cause,
+                "Mend the line that it names, then press Retry.",
+            ),
+            ImageError::BaseUnreachable { .. } => Self::new(
+                Code::BaseUnreachable,
+                "The base image could not be fetched",
+                cause,
+                "Check the network, the image's name and the engine's proxy, then press Retry.",
+            ),
+            ImageError::NeedsBuildkit { .. } => Self::new(
+                Code::NeedsBuildkit,
+                "The Dockerfile needs BuildKit",
+                cause,
+                "Gemra builds with the classic builder, which every engine has: write that line without it, then press Retry.",
+            ),
+            ImageError::DiskFull { cause: words } => Self::new(
+                Code::DiskFull,
+                "The disk is full",
+                cause,
+                "Make room, for instance with docker system prune, then press Retry.",
+            )
+            .with_detail(words),
+            ImageError::BadCertificate { .. } => Self::new(
+                Code::SettingsInvalid,
+                "A certificate cannot be used",
+                cause,
+                "Name PEM files with certificates in the settings, then press Retry.",
+            ),
+            ImageError::BadContext { .. } => Self::new(
+                Code::BuildFailed,
+                "The image could not be built",
+                cause,
+                "Make the file readable or name it in .dockerignore, then press Retry.",
+            ),
+            ImageError::Engine(error) => Self::from(error.as_ref()),
+            ImageError::Cancelled => Self::new(Code::Gone, "The build was cancelled", cause, "Press Retry to build."),
+            ImageError::Idle { tail, .. } => Self::new(
+                Code::Timeout,
+                "The build hangs",
+                cause,
+                "Check the network and what the last step does, then press Retry.",
+            )
+            .with_detail(tail),
+        }
+    }
+}

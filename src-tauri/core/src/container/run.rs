@@ -1,0 +1,317 @@
+//! A container with an agent in it: made, attached, started, stopped, gone. Gives the same
+//! [`Process`] as the host does. It knows neither what the agent says nor which state the tab is in.
+
+mod error;
+mod supervise;
+mod volumes;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions,
+    RemoveContainerOptionsBuilder, StartContainerOptions,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+pub use error::{Phase, RunError, why};
+
+use super::engine::{self, Engine, question};
+use super::labels;
+use super::spec::{Plan, SpecError, wrapper};
+use crate::process::lines::Tail;
+use crate::process::{Input, Process, STDERR_TAIL, Stop};
+use supervise::{Happened, Watched};
+
+/// A container that runs and whose agent waits for its secrets. Dropping it removes the container.
+///
+/// The agent reads nothing of the conversation before [`release`](Self::release): that is what lets a container start
+/// while the host's agent still leaves.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The engine's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What had to be done otherwise than planned, in words.
+    pub notes: Vec<String>,
+    process: Process,
+    gate: oneshot::Sender<String>,
+}
+
+impl Prepared {
+    /// Lets the agent begin, with these variables and these arguments on top of the plan's. The variables go over
+    /// stdin and are seen nowhere else.
+    ///
+    /// # Errors
+    /// [`RunError::Spec`] where one of them cannot be in an environment; the container is then removed.
+    pub fn release(self, variables: &BTreeMap<String, String>, args: &[String]) -> Result<Process, RunError> {
+        let line = wrapper::first_line(variables, args).map_err(SpecError::from)?;
+        // Where the container has gone meanwhile, the process's exit says so.
+        let _ = self.gate.send(line);
+        Ok(self.process)
+    }
+
+    /// Gives the container up before its agent began. Resolves when it is gone.
+    pub async fn discard(self) {
+        drop(self.gate);
+        self.process.stop.stop().await;
+    }
+
+    /// Its end, whoever brings it about: a container may die while it waits.
+    pub fn exit(&self) -> watch::Receiver<Option<crate::process::Exit>> {
+        self.process.exit.clone()
+    }
+}
+
+/// Makes, attaches and starts the container of `plan`. `phase` is told what is being done. Cancelled or dropped, it
+/// removes what it has made; cancelled, it returns when that is gone.
+///
+/// # Errors
+/// [`RunError`] says where on the way it failed; nothing is left behind.
+pub async fn prepare(
+    engine: &Engine,
+    plan: Plan,
+    cancel: &CancellationToken,
+    phase: impl Fn(Phase) + Send + Sync + 'static,
+) -> Result<Prepared, RunError> {
+    let cancel = cancel.child_token();
+    // A task of its own, so that a caller that is dropped cannot leave a container between two calls.
+    let _guard = cancel.clone().drop_guard();
+    let engine = Arc::new(engine.clone());
+    let way = tokio::spawn(async move { Way { engine, plan, phase, notes: Vec::new() }.go(&cancel).await });
+    match way.await {
+        Ok(result) => result,
+        Err(error) => Err(RunError::StartFailed { phase: Phase::Start, cause: error.to_string() }),
+    }
+}
+
+/// Removes a container and waits until the engine no longer knows it. One that removes itself is waited for first.
+pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunError> {
+    let going = async {
+        let mut pause = Duration::from_millis(5);
+        let mut forced = false;
+        let began = tokio::time::Instant::now();
+        loop {
+            match state(engine, id).await {
+                Ok(None) => return Ok(()),
+                Ok(Some(state)) => {
+                    let leaving = matches!(state.as_str(), "removing" | "exited" | "dead");
+                    if !forced && (!leaving || began.elapsed() > Duration::from_secs(1)) {
+                        forced = true;
+                        force_remove(engine, id).await?;
+                        continue;
+                    }
+                }
+                Err(cause) => return Err(RunError::StartFailed { phase: Phase::Remove, cause }),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(100));
+        }
+    };
+    limited(Phase::Remove, going).await?
+}
+
+/// The container's state as the engine names it; `None` where there is no such container.
+async fn state(engine: &Engine, id: &str) -> Result<Option<String>, String> {
+    // Boxed, because the answer is large and every caller's future would carry room for it.
+    match Box::pin(engine.api().inspect_container(id, None::<InspectContainerOptions>)).await {
+        Ok(container) => {
+            let state = container.state.and_then(|state| state.status);
+            Ok(Some(state.map(|status| status.to_string()).unwrap_or_default()))
+        }
+        Err(error) if engine::status(&error) == Some(404) => Ok(None),
+        Err(error) => Err(engine::words(&error)),
+    }
+}
+
+/// Asks the engine to kill and remove a container. That it is gone or going already is what is wanted.
+pub(super) async fn force_remove(engine: &Engine, id: &str) -> Result<(), RunError> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).build();
+    match limited(Phase::Remove, engine.api().remove_container(id, Some(options))).await? {
+        Err(error) if !matches!(engine::status(&error), Some(404 | 409)) => {
+            Err(RunError::StartFailed { phase: Phase::Remove, cause: engine::words(&error) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn create_options(name: &str) -> CreateContainerOptions {
+    CreateContainerOptionsBuilder::new().name(name).build()
+}
+
+async fn limited<T>(phase: Phase, doing: impl Future<Output = T>) -> Result<T, RunError> {
+    tokio::time::timeout(phase.limit(), doing).await.map_err(|_| RunError::Timeout { phase })
+}
+
+/// The way from a plan to a running container.
+struct Way<F> {
+    engine: Arc<Engine>,
+    plan: Plan,
+    phase: F,
+    notes: Vec<String>,
+}
+
+impl<F: Fn(Phase) + Send + Sync> Way<F> {
+    async fn go(mut self, cancel: &CancellationToken) -> Result<Prepared, RunError> {
+        (self.phase)(Phase::Volumes);
+        tokio::select! {
+            ready = limited(Phase::Volumes, volumes::ensure(&self.engine, &self.plan)) => ready??,
+            () = cancel.cancelled() => return Err(RunError::Cancelled),
+        }
+        (self.phase)(Phase::Create);
+        // Not cancelled half way: nobody would know whether there is a container.
+        let id = self.create().await?;
+        let entered = tokio::select! {
+            entered = self.enter(&id) => entered,
+            () = cancel.cancelled() => Err(RunError::Cancelled),
+        };
+        match entered {
+            Ok((process, gate)) => Ok(Prepared { id, name: self.plan.name, notes: self.notes, process, gate }),
+            Err(error) => {
+                if let Err(left) = remove(&self.engine, &id).await {
+                    tracing::warn!(id, error = %left, "a container that did not start could not be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn create(&mut self) -> Result<String, RunError> {
+        let mut body = self.plan.body.clone();
+        // Each refusal is answered at most once, so that this ends.
+        for _ in 0..4 {
+            let asked = self.engine.api().create_container(Some(create_options(&self.plan.name)), body.clone());
+            let error = match tokio::time::timeout(Phase::Create.limit(), asked).await {
+                Ok(Ok(made)) => return Ok(made.id),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    // It may yet come to be.
+                    force_remove(&self.engine, &self.plan.name).await?;
+                    return Err(RunError::Timeout { phase: Phase::Create });
+                }
+            };
+            if !self.give_in(&error, &mut body).await? {
+                return Err(self.refused(Phase::Create, &error));
+            }
+        }
+        let cause = "it was refused again and again".to_owned();
+        Err(RunError::StartFailed { phase: Phase::Create, cause })
+    }
+
+    /// Changes what the engine cannot do and the agent can do without; false where it is something else.
+    async fn give_in(
+        &mut self,
+        error: &bollard::errors::Error,
+        body: &mut ContainerCreateBody,
+    ) -> Result<bool, RunError> {
+        let words = engine::words(error).to_lowercase();
+        let host = body.host_config.get_or_insert_default();
+        let names_host = words.contains("host-gateway") || words.contains("add-host") || words.contains("extra host");
+        if names_host && host.extra_hosts.take().is_some() {
+            self.note("host.docker.internal is not known inside: this engine is too old for it");
+            return Ok(true);
+        }
+        let names_init =
+            words.contains("container-init") || words.contains("catatonit") || words.contains("docker-init");
+        if names_init && host.init.take() == Some(true) {
+            self.note("No init process runs inside: this engine has none installed");
+            return Ok(true);
+        }
+        if engine::status(error) == Some(409) {
+            return self.take_name().await.map(|()| true);
+        }
+        Ok(false)
+    }
+
+    fn note(&mut self, words: &str) {
+        tracing::warn!("{words}");
+        self.notes.push(words.to_owned());
+    }
+
+    /// Frees the container's name where its holder is this tab's own, left from a start that went wrong.
+    async fn take_name(&self) -> Result<(), RunError> {
+        let name = &self.plan.name;
+        let asked = Box::pin(async {
+            let holder = self.engine.api().inspect_container(name, None::<InspectContainerOptions>).await?;
+            Ok(holder.config.and_then(|config| config.labels).unwrap_or_default())
+        });
+        let theirs = question("who has the container's name", asked).await?;
+        let ours = self.plan.body.labels.clone().unwrap_or_default();
+        let same = |label: &str| ours.get(label).is_some_and(|value| theirs.get(label) == Some(value));
+        if same(labels::MANAGED) && same(labels::INSTANCE) && same(labels::TAB) {
+            return remove(&self.engine, name).await;
+        }
+        Err(RunError::NameConflict { name: name.clone() })
+    }
+
+    async fn enter(&mut self, id: &str) -> Result<(Process, oneshot::Sender<String>), RunError> {
+        (self.phase)(Phase::Attach);
+        let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
+        let attached = limited(Phase::Attach, self.engine.api().attach_container(id, Some(options))).await?;
+        // Podman prepares the container here, so that what is wrong with it is said here.
+        let attached = attached.map_err(|error| self.refused(Phase::Attach, &error))?;
+
+        let (input, input_lines) = Input::channel();
+        let (output_lines, output) = mpsc::unbounded_channel();
+        let (exit_sender, exit) = watch::channel(None);
+        let (stop, requests) = Stop::channel(exit.clone());
+        let (gate, gate_receiver) = oneshot::channel();
+        let (happened_sender, happened) = watch::channel(Happened::default());
+        let tail = Arc::new(Mutex::new(Tail::new(STDERR_TAIL)));
+        let unreleased = CancellationToken::new();
+        tokio::spawn(supervise::write(attached.input, gate_receiver, unreleased.clone(), input_lines));
+        let reader = tokio::spawn(supervise::drain(attached.output, output_lines, Arc::clone(&tail)));
+        let ended = tokio::spawn(supervise::verdict(Arc::clone(&self.engine), id.to_owned()));
+        // A little before now, since the engine's clock may be a little behind.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|now| now.as_secs().saturating_sub(2));
+        let events = tokio::spawn(supervise::follow(
+            Arc::clone(&self.engine),
+            id.to_owned(),
+            since.unwrap_or_default(),
+            happened_sender,
+        ));
+
+        (self.phase)(Phase::Start);
+        let started = limited(Phase::Start, self.engine.api().start_container(id, None::<StartContainerOptions>)).await;
+        if let Err(error) = started.and_then(|started| started.map_err(|error| self.refused(Phase::Start, &error))) {
+            reader.abort();
+            ended.abort();
+            events.abort();
+            return Err(error);
+        }
+        tokio::spawn(supervise::supervise(Watched {
+            engine: Arc::clone(&self.engine),
+            id: id.to_owned(),
+            input: input.clone(),
+            requests,
+            ended,
+            reader,
+            happened,
+            events,
+            unreleased,
+            tail,
+            exit: exit_sender,
+        }));
+        Ok((Process { input, output, exit, stop, group: None }, gate))
+    }
+
+    fn refused(&self, phase: Phase, error: &bollard::errors::Error) -> RunError {
+        let cause = engine::words(error);
+        let lower = cause.to_lowercase();
+        let image = self.plan.body.image.clone().unwrap_or_default();
+        match engine::status(error) {
+            Some(404) if lower.contains("image") => RunError::ImageMissing { image },
+            Some(_)
+                if lower.contains("bind source") || lower.contains("invalid mount") || lower.contains("mounting") =>
+            {
+                RunError::BadMount { cause }
+            }
+            _ => RunError::StartFailed { phase, cause },
+        }
+    }
+}

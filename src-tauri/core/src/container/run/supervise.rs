@@ -1,0 +1,252 @@
+//! Watches over a started container: drains its output, learns how it ended, climbs the ladder when asked to stop,
+//! and reports the end only when the container is gone.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bollard::container::LogOutput;
+use bollard::errors::Error;
+use bollard::query_parameters::{
+    EventsOptionsBuilder, InspectContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+};
+use futures_util::{Stream, StreamExt as _};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::container::engine::{self, Engine, question};
+use crate::process::lines::{LineSplitter, Tail};
+use crate::process::stdio::pump_input;
+use crate::process::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, InputMessage, Output, StopRequest};
+
+/// How long output is read on after the agent has ended: some engines never end the stream.
+const DRAIN: Duration = Duration::from_millis(500);
+/// How long the engine may take to tell how it ended, once the stream has.
+const VERDICT: Duration = Duration::from_secs(2);
+
+/// What the supervising task owns.
+pub(super) struct Watched {
+    pub(super) engine: Arc<Engine>,
+    pub(super) id: String,
+    pub(super) input: Input,
+    pub(super) requests: mpsc::UnboundedReceiver<StopRequest>,
+    pub(super) ended: JoinHandle<Option<i64>>,
+    pub(super) reader: JoinHandle<()>,
+    pub(super) happened: watch::Receiver<Happened>,
+    pub(super) events: JoinHandle<()>,
+    pub(super) unreleased: CancellationToken,
+    pub(super) tail: Arc<Mutex<Tail>>,
+    pub(super) exit: watch::Sender<Option<Exit>>,
+}
+
+/// What the engine's events told of the container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Happened {
+    /// A process in it was killed for want of memory; not always the agent.
+    out_of_memory: bool,
+    /// It ended, with this code.
+    died: Option<i64>,
+}
+
+/// Reads the attach stream to its end, whoever listens: a stream that is not read blocks the agent, and at Docker
+/// even the calls that would stop it (moby#41827).
+pub(super) async fn drain(
+    mut output: Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>,
+    lines: mpsc::UnboundedSender<Output>,
+    tail: Arc<Mutex<Tail>>,
+) {
+    let mut splitter = LineSplitter::default();
+    while let Some(piece) = output.next().await {
+        match piece {
+            Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+                splitter.push(&message, |line| drop(lines.send(line)));
+            }
+            Ok(LogOutput::StdErr { message }) => {
+                if let Ok(mut tail) = tail.lock() {
+                    tail.push(&message);
+                }
+            }
+            Ok(LogOutput::StdIn { .. }) => {}
+            Err(error) => {
+                tracing::debug!(error = engine::words(&error), "the attach stream ended early");
+                break;
+            }
+        }
+    }
+    splitter.end(|line| drop(lines.send(line)));
+}
+
+/// Writes the first line once the gate opens, and then what is sent. Where the gate never opens, stdin ends.
+pub(super) async fn write(
+    mut stdin: Pin<Box<dyn AsyncWrite + Send>>,
+    gate: oneshot::Receiver<String>,
+    unreleased: CancellationToken,
+    lines: mpsc::UnboundedReceiver<InputMessage>,
+) {
+    let first = tokio::select! {
+        first = gate => first.ok(),
+        () = unreleased.cancelled() => None,
+    };
+    let written = match first {
+        Some(mut line) => {
+            line.push('\n');
+            stdin.write_all(line.as_bytes()).await.is_ok() && stdin.flush().await.is_ok()
+        }
+        None => false,
+    };
+    if written {
+        pump_input(stdin, lines).await;
+    } else {
+        let _ = stdin.shutdown().await;
+    }
+}
+
+/// Waits for the container's end. Registered before its start, so that no end is missed.
+pub(super) async fn verdict(engine: Arc<Engine>, id: String) -> Option<i64> {
+    let options = WaitContainerOptionsBuilder::new().condition("next-exit").build();
+    let mut wait = pin!(engine.api().wait_container(&id, Some(options)));
+    match wait.next().await? {
+        Ok(answer) => Some(answer.status_code),
+        // bollard makes an error of every code but 0.
+        Err(Error::DockerContainerWaitError { code, .. }) => Some(code),
+        Err(error) => {
+            tracing::debug!(error = engine::words(&error), "the engine did not say how the container ended");
+            None
+        }
+    }
+}
+
+/// Follows the engine's events about the container: memory is told in no other way once it is gone.
+pub(super) async fn follow(engine: Arc<Engine>, id: String, since: u64, happened: watch::Sender<Happened>) {
+    let filters = HashMap::from([
+        ("container".to_owned(), vec![id]),
+        ("event".to_owned(), vec!["oom".to_owned(), "die".to_owned()]),
+    ]);
+    let options = EventsOptionsBuilder::new().since(&since.to_string()).filters(&filters).build();
+    let mut events = pin!(engine.api().events(Some(options)));
+    while let Some(Ok(event)) = events.next().await {
+        let code = || event.actor.as_ref()?.attributes.as_ref()?.get("exitCode")?.parse().ok();
+        match event.action.as_deref() {
+            Some("oom") => happened.send_modify(|happened| happened.out_of_memory = true),
+            Some("die") => happened.send_modify(|happened| happened.died = Some(code().unwrap_or(-1))),
+            _ => {}
+        }
+    }
+}
+
+/// Owns the container until it is gone.
+pub(super) async fn supervise(mut watched: Watched) {
+    let code = climb(&mut watched).await;
+    if !watched.reader.is_finished() && tokio::time::timeout(DRAIN, &mut watched.reader).await.is_err() {
+        watched.reader.abort();
+    }
+    let (code, out_of_memory) = judge(&mut watched, code).await;
+    if let Err(error) = super::remove(&watched.engine, &watched.id).await {
+        tracing::warn!(id = watched.id, %error, "the container could not be removed; the next start sweeps it");
+    }
+    watched.events.abort();
+    watched.ended.abort();
+    let stderr = watched.tail.lock().map(|tail| tail.text()).unwrap_or_default();
+    let signal = code.filter(|code| (129..=192).contains(code)).map(|code| code - 128);
+    tracing::debug!(?code, out_of_memory, "a container ended");
+    watched.exit.send_replace(Some(Exit { code, signal, out_of_memory, stderr }));
+}
+
+/// The exit code, and whether the agent itself ran out of memory. A command of the agent's that did is its own affair.
+async fn judge(watched: &mut Watched, code: Option<i64>) -> (Option<i32>, bool) {
+    let mut out_of_memory = false;
+    let mut code = code;
+    if code.is_none() || code == Some(137) {
+        // The event about memory comes before the one about the end.
+        let died = watched.happened.wait_for(|happened| happened.died.is_some());
+        if !matches!(tokio::time::timeout(VERDICT, died).await, Ok(Ok(_))) {
+            tracing::debug!("the engine told no event of the container's end");
+        }
+        let happened = *watched.happened.borrow();
+        code = code.or(happened.died.filter(|&code| code >= 0));
+        out_of_memory = happened.out_of_memory || inspected_out_of_memory(watched).await;
+    }
+    let code = code.and_then(|code| i32::try_from(code).ok());
+    (code, out_of_memory && code == Some(137))
+}
+
+/// Podman tells no event; as long as the container is there, its state tells.
+async fn inspected_out_of_memory(watched: &Watched) -> bool {
+    let asked = Box::pin(async {
+        let container = watched.engine.api().inspect_container(&watched.id, None::<InspectContainerOptions>).await?;
+        Ok(container.state.and_then(|state| state.oom_killed))
+    });
+    question("how the container ended", asked).await.ok().flatten().unwrap_or_default()
+}
+
+/// Waits for the end, or brings it about.
+async fn climb(watched: &mut Watched) -> Option<i64> {
+    let Watched { engine, id, input, requests, ended, reader, unreleased, .. } = watched;
+    let mut end = pin!(end(ended, reader));
+    let request = tokio::select! {
+        code = &mut end => return code,
+        request = requests.recv() => request,
+    };
+    if request == Some(StopRequest::Ladder) {
+        input.close();
+        unreleased.cancel();
+        if let Some(code) = within(&mut end, requests, GRACE_AFTER_EOF).await {
+            return code;
+        }
+        tracing::info!("the agent did not end with its input; asking the engine to stop it");
+        let seconds = i32::try_from(GRACE_AFTER_TERM.as_secs()).unwrap_or(2);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        let (asking, asked) = (Arc::clone(engine), id.clone());
+        let stop = tokio::spawn(async move { asking.api().stop_container(&asked, Some(options)).await });
+        let code = within(&mut end, requests, GRACE_AFTER_TERM + VERDICT).await;
+        stop.abort();
+        if let Some(code) = code {
+            return code;
+        }
+    }
+    if let Err(error) = super::force_remove(engine, id).await {
+        tracing::warn!(%error, "the engine would not remove the container at once");
+    }
+    tokio::time::timeout(super::Phase::Remove.limit(), end).await.ok().flatten()
+}
+
+/// The end, by the engine's word or, where that fails, by the end of the stream.
+async fn end(ended: &mut JoinHandle<Option<i64>>, reader: &mut JoinHandle<()>) -> Option<i64> {
+    tokio::select! {
+        code = &mut *ended => match code.ok().flatten() {
+            Some(code) => Some(code),
+            // The engine lost the question, not the container.
+            None => {
+                if !reader.is_finished() {
+                    let _ = reader.await;
+                }
+                None
+            }
+        },
+        _ = &mut *reader => match tokio::time::timeout(VERDICT, ended).await {
+            Ok(code) => code.ok().flatten(),
+            Err(_) => None,
+        },
+    }
+}
+
+/// Waits for the end; `None` where `limit` passed or somebody lost patience.
+async fn within(
+    end: &mut (impl Future<Output = Option<i64>> + Unpin),
+    requests: &mut mpsc::UnboundedReceiver<StopRequest>,
+    limit: Duration,
+) -> Option<Option<i64>> {
+    let impatience = async {
+        // Being asked for kindness once more changes nothing.
+        while requests.recv().await == Some(StopRequest::Ladder) {}
+    };
+    tokio::select! {
+        code = end => Some(code),
+        () = impatience => None,
+        () = tokio::time::sleep(limit) => None,
+    }
+}

@@ -1,0 +1,146 @@
+//! What a container is wished for, in the tab's words.
+
+use std::path::PathBuf;
+
+use crate::container::engine::About;
+use crate::container::labels::Owner;
+
+/// Memory for `/dev/shm`, in bytes: browsers that agents start need more than the usual 64 MiB.
+const SHM: u64 = 256 * 1024 * 1024;
+/// How many processes a container may have: far more than builds start, far fewer than a fork bomb wants.
+const PIDS: u64 = 4096;
+
+/// What a container is wished for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Wish {
+    /// Whose it is.
+    pub owner: Owner,
+    /// Tells containers of one tab apart: letters, digits, at most a dozen.
+    pub short_id: String,
+    /// The workspace on the host, absolute.
+    pub workspace: PathBuf,
+    /// Where the workspace is a git worktree: the repository's common folder, which its files name by its own path.
+    pub git_common_dir: Option<PathBuf>,
+    /// The workspace's session bucket on the host. It must be there and belong to `uid`.
+    pub session_bucket: PathBuf,
+    /// The image, by the name of its fingerprint.
+    pub image: String,
+    /// The user that the agent is.
+    pub uid: u32,
+    /// Its group.
+    pub gid: u32,
+    /// The network.
+    pub network: Network,
+    /// Limits.
+    pub limits: Limits,
+    /// True where the settings name certificates, which the image then trusts.
+    pub certificates: bool,
+    /// Who the user is for git.
+    pub git_name: Option<String>,
+    /// The same.
+    pub git_email: Option<String>,
+    /// More variables that are no secrets: `inspect` shows them.
+    pub environment: Vec<(String, String)>,
+    /// The agent's arguments. Never secrets.
+    pub args: Vec<String>,
+    /// What the engine can do.
+    pub engine: Abilities,
+}
+
+/// Which network a container has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Network {
+    /// The host's own: everything on the user's loopback is there. No sandbox.
+    #[default]
+    Host,
+    /// The engine's bridge: outwards only.
+    Bridge,
+}
+
+impl Network {
+    /// As the engine spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Bridge => "bridge",
+        }
+    }
+}
+
+/// What a container may use. `None`: no limit, or none that the engine could keep.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Limits {
+    /// Memory in bytes, swap included.
+    pub memory: Option<u64>,
+    /// True where swap can be limited too.
+    pub swap: bool,
+    /// Processors, in thousandths.
+    pub cpu_thousandths: Option<u64>,
+    /// Processes.
+    pub pids: Option<u64>,
+    /// Shared memory in bytes.
+    pub shm: u64,
+}
+
+impl Limits {
+    /// What is left after the machine had its share: three quarters of the memory, all processors.
+    pub fn usual(about: &About) -> Self {
+        Self {
+            memory: (about.limits.memory && about.memory > 0).then(|| about.memory / 4 * 3),
+            swap: about.limits.swap,
+            cpu_thousandths: (about.limits.cpu && about.cpus > 0).then(|| about.cpus * 1000),
+            pids: about.limits.pids.then_some(PIDS),
+            shm: SHM,
+        }
+    }
+}
+
+/// What of an engine decides how a container is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    /// `SELinux` confines containers.
+    pub selinux: bool,
+    /// Containers live in a virtual machine.
+    pub desktop: bool,
+    /// Podman.
+    pub podman: bool,
+}
+
+impl From<&About> for Abilities {
+    fn from(about: &About) -> Self {
+        Self { selinux: about.selinux, desktop: about.desktop, podman: about.podman }
+    }
+}
+
+/// The user that the agent is in a container. `owner` is the app's own user, or where the app runs as root the
+/// workspace's owner. Root in a rootless engine's container is the user who runs the engine, and nobody else is.
+pub fn user(about: &About, owner: (u32, u32)) -> (u32, u32) {
+    if about.rootless { (0, 0) } else { owner }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::container::engine::Supported;
+
+    #[test]
+    fn limits_are_asked_for_only_where_they_are_kept() {
+        let all = Supported { memory: true, swap: true, cpu: true, pids: true };
+        let about = About { cpus: 2, memory: 8 << 30, limits: all, ..About::default() };
+        let limits = Limits::usual(&about);
+        assert_eq!(
+            (limits.memory, limits.cpu_thousandths, limits.pids),
+            (Some(6 << 30), Some(2000), Some(PIDS)),
+            "all"
+        );
+        let none = Limits::usual(&About { limits: Supported::default(), ..about });
+        assert_eq!((none.memory, none.cpu_thousandths, none.pids), (None, None, None), "none");
+    }
+
+    #[test]
+    fn rootless_engines_know_their_user_as_root() {
+        let rootless = About { rootless: true, ..About::default() };
+        assert_eq!(user(&rootless, (1000, 1000)), (0, 0), "root inside is the user outside");
+        assert_eq!(user(&About::default(), (1000, 1000)), (1000, 1000), "otherwise ids are what they are");
+    }
+}
