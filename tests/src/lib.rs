@@ -2,5 +2,6 @@
 //! processes. Nothing here knows the inside of Gemra: it meets the programs as their users do.
 
 pub mod desktop;
+pub mod engine;
 pub mod model_api;
 pub mod spawn;

@@ -19,6 +19,8 @@ cargo xtask: one command for each job
       The measurements, as ratios against the baseline taken in the same run.
   cargo xtask dist [--yes]
       Installable packages under target/dist/.
+  cargo xtask help
+      This text.
 
   --yes  install system packages without asking first. Root and CI are never asked.
 ";

@@ -169,8 +169,8 @@ fn is_cargos_own(name: &str) -> bool {
 }
 
 fn is_toolchains(folder: &Path) -> bool {
-    let text = folder.to_string_lossy();
-    text.contains("rustlib") || text.contains("/toolchains/") || text.contains("/release/")
+    let ours = env::current_exe().ok().and_then(|program| program.parent().map(Path::to_owned));
+    ours.is_some_and(|ours| folder.starts_with(ours)) || folder.iter().any(|part| part == "toolchains")
 }
 
 fn not_started(command: &Command, source: std::io::Error) -> Trouble {
@@ -193,6 +193,16 @@ mod tests {
         for users in ["CARGO_HOME", "CARGO_TARGET_DIR", "CARGO_REGISTRIES_MINE_INDEX", "RUSTUP_HOME", "PATH"] {
             assert!(!is_cargos_own(users), "{users} is the user's");
         }
+    }
+
+    #[test]
+    fn the_toolchains_own_libraries_are_told_from_the_users() {
+        let program = env::current_exe().expect("a test has a program");
+        let ours = program.parent().expect("in a folder");
+        for own in [ours, &ours.join("deps"), Path::new("/home/u/.rustup/toolchains/1.95.0/lib")] {
+            assert!(is_toolchains(own), "{} is there for us alone", own.display());
+        }
+        assert!(!is_toolchains(Path::new("/opt/release/lib")), "the user's own folder stays");
     }
 
     #[cfg(unix)]

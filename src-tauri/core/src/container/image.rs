@@ -142,12 +142,17 @@ impl Recipe {
         all
     }
 
+    /// What is sent: the text, with the certificates trusted and the image labelled.
     fn dockerfile(&self) -> String {
-        if self.ingredients.certificates.is_empty() {
+        let written = Dockerfile::read(&self.ingredients.source.text);
+        let labels: BTreeMap<String, String> = self.ingredients.owner.labels(&self.fingerprint).into_iter().collect();
+        let label = written.label(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        let text = if self.ingredients.certificates.is_empty() {
             self.ingredients.source.text.clone()
         } else {
-            Dockerfile::read(&self.ingredients.source.text).with_certificates()
-        }
+            written.with_certificates()
+        };
+        format!("{}\n{label}\n", text.trim_end())
     }
 }
 

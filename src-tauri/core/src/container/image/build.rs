@@ -65,6 +65,8 @@ async fn call_latest(engine: &Engine, id: &str) -> Result<(), ImageError> {
 async fn prune(engine: &Engine) {
     let mut filters = labels::filter([]);
     filters.insert("dangling".to_owned(), vec!["true".to_owned()]);
+    // A younger one may be another build's, between its making and its naming.
+    filters.insert("until".to_owned(), vec!["1h".to_owned()]);
     let options = PruneImagesOptionsBuilder::new().filters(&filters).build();
     match engine.api().prune_images(Some(options)).await {
         Ok(answer) => {
@@ -90,7 +92,6 @@ async fn build(
         // The build reaches what the host reaches: a company's mirror, a proxy on loopback.
         .networkmode("host")
         .buildargs(&arguments)
-        .labels(&recipe.ingredients.owner.labels(&recipe.fingerprint))
         .build();
     let mut pieces = recipe.context.clone().send(recipe.dockerfile(), recipe.ingredients.certificates.clone());
     let failed = Arc::new(std::sync::Mutex::new(None::<String>));

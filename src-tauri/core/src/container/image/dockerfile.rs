@@ -1,6 +1,8 @@
 //! Reads a Dockerfile as far as Gemra must: which local files it wants, whether the classic builder can build it, and
 //! where the user's certificates belong in it. It does not judge the rest: that is the engine's.
 
+use std::fmt::Write as _;
+
 /// A Dockerfile, cut into instructions.
 #[derive(Debug)]
 pub(super) struct Dockerfile<'a> {
@@ -76,6 +78,25 @@ impl<'a> Dockerfile<'a> {
             }
         }
         text
+    }
+
+    /// A last instruction that labels the image. One, since each is a step of its own, and the last, so that nothing
+    /// half-built carries our label and is taken for an image of ours.
+    pub(super) fn label<'b>(&self, labels: impl IntoIterator<Item = (&'b str, &'b str)>) -> String {
+        let escape = escape(self.text);
+        let mut line = String::from("LABEL");
+        for (name, value) in labels {
+            let mut quoted = String::new();
+            for character in value.chars().filter(|character| !character.is_control()) {
+                if matches!(character, '"' | '$') || character == escape {
+                    quoted.push(escape);
+                }
+                quoted.push(character);
+            }
+            // Writing into a string cannot fail.
+            let _ = write!(line, " {name}=\"{quoted}\"");
+        }
+        line
     }
 
     /// The base of the last stage, variables as they are written.
@@ -258,6 +279,15 @@ mod tests {
             ],
             "after each FROM of an image, and after the whole of it"
         );
+    }
+
+    #[test]
+    fn labels_hold_any_value() {
+        let label = |text| Dockerfile::read(text).label([("a", "plain"), ("b", "/it's \"$HOME\" \\ `x`\n")]);
+        let plain = r#"LABEL a="plain" b="/it's \"\$HOME\" \\ `x`""#;
+        assert_eq!(label("FROM x"), plain, "with the usual escape");
+        let backtick = r#"LABEL a="plain" b="/it's `"`$HOME`" \ ``x``""#;
+        assert_eq!(label("# escape=`\nFROM x"), backtick, "with the one that Windows prefers");
     }
 
     #[test]

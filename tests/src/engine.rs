@@ -1,0 +1,98 @@
+//! A container engine for the suites. As root: a private Docker daemon, with its own sockets and data, that ends with
+//! the process that started it. Otherwise: the engine that is reachable. But for
+//! [`lab`], it knows nothing of Gemra's own code, so that what tests read from the engine is not read through what they
+//! test.
+
+mod base;
+mod daemon;
+pub mod lab;
+pub mod see;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use bollard::{API_DEFAULT_VERSION, Docker};
+
+use daemon::Daemon;
+
+/// The image that `Dockerfile.claude` begins from.
+pub const BASE: &str = "node:22-bookworm";
+
+/// An engine that answers and has [`BASE`].
+#[derive(Debug)]
+pub struct Engine {
+    address: String,
+    open_address: String,
+    /// Held, because its end is the daemon's.
+    _daemon: Option<Daemon>,
+}
+
+impl Engine {
+    /// The one of this process, started and furnished on the first call. Takes seconds then; minutes where the base
+    /// has to be made.
+    ///
+    /// # Panics
+    /// Where there is no engine, or no base: no test of the engine can be true then.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<Engine> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            let engine = if rustix::process::geteuid().is_root() { Self::private() } else { Self::reachable() };
+            // A thread of its own, since the caller's may be in the middle of an async test.
+            std::thread::scope(|scope| scope.spawn(|| base::ensure(&engine)).join()).expect("the base is there");
+            engine
+        })
+    }
+
+    /// Its address, such as `unix:///tmp/…/docker.sock`. A private engine's socket is root's alone.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// An address that every user of the machine may use.
+    pub fn open_address(&self) -> &str {
+        &self.open_address
+    }
+
+    /// A client. Each belongs to the async runtime that it was first used on, so that tests do not share one.
+    ///
+    /// # Panics
+    /// Where the socket has gone.
+    pub fn api(&self) -> Docker {
+        let timeout = 300;
+        match self.address.strip_prefix("unix://") {
+            Some(path) => Docker::connect_with_unix(path, timeout, API_DEFAULT_VERSION),
+            None => Docker::connect_with_http(&self.address, timeout, API_DEFAULT_VERSION),
+        }
+        .expect("the engine's socket is there")
+    }
+
+    fn private() -> Self {
+        let daemon = Daemon::start();
+        let socket = |name: &str| format!("unix://{}", daemon.folder().join(name).display());
+        Self { address: socket("docker.sock"), open_address: socket("open.sock"), _daemon: Some(daemon) }
+    }
+
+    fn reachable() -> Self {
+        let named = std::env::var("DOCKER_HOST").ok().filter(|address| !address.is_empty());
+        let address = named.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
+        let engine = Self { open_address: address.clone(), address, _daemon: None };
+        assert!(daemon::answers(&engine), "no engine answers at {}: start one, or run as root", engine.address);
+        engine
+    }
+}
+
+/// Says something to whoever watches the tests run: what takes minutes, or is otherwise than usual.
+#[allow(clippy::print_stderr)]
+fn tell(words: &str) {
+    eprintln!("{words}");
+}
+
+/// The folder of this build's output, in which the engine keeps what is worth keeping between runs.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().expect("this program has a path");
+    let profile = program
+        .ancestors()
+        .find(|folder| folder.join("deps").is_dir() || folder.file_name().is_some_and(|name| name == "release"))
+        .expect("tests run from a target folder");
+    profile.parent().unwrap_or(profile).to_owned()
+}

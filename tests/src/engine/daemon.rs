@@ -1,0 +1,128 @@
+//! The private Docker daemon: started with sockets in a temp folder and data under `target/engine`, so that images
+//! are built once, and ended with the process that started it, however that ends.
+
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::spawn;
+
+/// How long another suite may hold the data folder.
+const TURN: Duration = Duration::from_mins(20);
+/// How long a daemon may take to answer. It needs about two seconds.
+const READY: Duration = Duration::from_mins(1);
+
+/// Holds the daemon for as long as its stdin is open. Only one daemon may use a data folder, hence the lock; a test
+/// process cannot run code when it is killed, hence a second process.
+const KEEPER: &str = r#"
+set -eu
+lock="$1"; data="$2"; run="$3"; log="$4"; shift 4
+PATH="$PATH:/usr/sbin:/sbin"
+exec 9>"$lock"
+flock 9
+: >"$log"
+echo locked
+dockerd --host "unix://$run/docker.sock" --host "unix://$run/open.sock" --data-root "$data" \
+    --exec-root "$run/exec" --pidfile "$run/docker.pid" --shutdown-timeout 3 "$@" </dev/null >"$log" 2>&1 9>&- &
+daemon=$!
+cat >/dev/null
+kill "$daemon" 2>/dev/null || true
+wait "$daemon" || true
+rm -rf "$run"
+"#;
+
+/// A running daemon.
+#[derive(Debug)]
+pub(super) struct Daemon {
+    folder: PathBuf,
+    /// Its end is the daemon's.
+    _stdin: ChildStdin,
+}
+
+impl Daemon {
+    /// Starts it, with networks of its own where the machine allows that.
+    pub(super) fn start() -> Self {
+        let state = super::target().join("engine");
+        std::fs::create_dir_all(&state).expect("the target folder can be written");
+        let first = Self::try_start(&state, &[]);
+        let daemon = first.unwrap_or_else(|log| {
+            assert!(log.contains("iptables") || log.contains("bridge"), "the daemon did not start:\n{log}");
+            super::tell(&format!(
+                "the engine starts without networks of its own, because this machine refuses them:\n{log}"
+            ));
+            let without = ["--iptables=false", "--ip6tables=false", "--bridge=none"];
+            Self::try_start(&state, &without).unwrap_or_else(|log| panic!("the daemon did not start:\n{log}"))
+        });
+        let open = daemon.folder.join("open.sock");
+        std::fs::set_permissions(&open, PermissionsExt::from_mode(0o666)).expect("the open socket is ours to open");
+        daemon
+    }
+
+    /// Where its sockets are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The end of the daemon's log where it does not answer.
+    fn try_start(state: &Path, arguments: &[&str]) -> Result<Self, String> {
+        // Not under the target folder: a socket's path has room for about a hundred letters.
+        let folder = tempfile::Builder::new().prefix("gemra-engine-").tempdir().expect("a temp folder").keep();
+        std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("the folder is ours");
+        let log = state.join("dockerd.log");
+        let mut command = spawn::command("sh");
+        command.args(["-c", KEEPER, "keeper"]).arg(state.join("lock")).arg(state.join("data")).arg(&folder).arg(&log);
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        // Out of our group, so that an interrupt at the keyboard ends us, and the keeper through its stdin.
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let mut keeper = command.spawn().expect("sh is installed");
+        let stdin = keeper.stdin.take().expect("its stdin is a pipe");
+        wait_for_turn(&mut keeper);
+        let socket = folder.join("docker.sock");
+        let deadline = Instant::now() + READY;
+        while !ping(&socket) {
+            let text = std::fs::read_to_string(&log).unwrap_or_default();
+            let gave_up = text.contains("failed to start daemon") || text.contains("dockerd: not found");
+            if gave_up || Instant::now() > deadline {
+                drop(stdin);
+                keeper.wait().expect("the keeper ends with its stdin");
+                let lines: Vec<&str> = text.lines().collect();
+                return Err(lines[lines.len().saturating_sub(20)..].join("\n"));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(Self { folder, _stdin: stdin })
+    }
+}
+
+fn wait_for_turn(keeper: &mut Child) {
+    let stdout = keeper.stdout.take().expect("its stdout is a pipe");
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _ = BufReader::new(stdout).read_line(&mut line);
+        let _ = said.send(line);
+    });
+    let line = heard.recv_timeout(TURN).expect("the suite before ends in time and frees the engine's data");
+    assert_eq!(line, "locked\n", "the keeper has the data folder to itself");
+}
+
+/// True where a daemon answers on the socket.
+fn ping(socket: &Path) -> bool {
+    use std::io::{Read as _, Write as _};
+    let Ok(mut stream) = std::os::unix::net::UnixStream::connect(socket) else { return false };
+    let limit = Some(Duration::from_secs(2));
+    let asked =
+        stream.set_read_timeout(limit).and_then(|()| stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: engine\r\n\r\n"));
+    let mut answer = String::new();
+    asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains(" 200 ")
+}
+
+/// True where the engine answers, whatever its address.
+pub(super) fn answers(engine: &super::Engine) -> bool {
+    match engine.address().strip_prefix("unix://") {
+        Some(path) => ping(Path::new(path)),
+        None => engine.address().split_once("://").is_some_and(|(_, host)| std::net::TcpStream::connect(host).is_ok()),
+    }
+}

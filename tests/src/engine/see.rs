@@ -1,0 +1,49 @@
+//! What tests look at on an engine, through the engine's own API.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+
+use super::Engine;
+
+/// The containers that carry the label, running or not.
+///
+/// # Panics
+/// Where the engine does not list them.
+pub async fn containers(engine: &Engine, label: &str) -> Vec<ContainerSummary> {
+    let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    engine.api().list_containers(Some(options)).await.expect("the engine lists containers")
+}
+
+/// Everything that the engine tells of a container.
+///
+/// # Panics
+/// Where there is no such container.
+pub async fn inspect(engine: &Engine, id: &str) -> ContainerInspectResponse {
+    engine.api().inspect_container(id, None::<InspectContainerOptions>).await.expect("the container is there")
+}
+
+/// Removes a container, whatever its state; that it is gone already is fine.
+pub async fn remove(engine: &Engine, id: &str) {
+    let options = RemoveContainerOptionsBuilder::new().force(true).build();
+    let _ = engine.api().remove_container(id, Some(options)).await;
+}
+
+/// Looks again and again until `look` gives something, and panics with `what` after `limit`.
+///
+/// # Panics
+/// Where it never does.
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, limit: Duration, mut look: impl FnMut() -> F) -> T {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {limit:?} in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,154 @@
+//! Which engine Gemra finds, and what it says where there is none: against a real engine, dead sockets and other users.
+
+use gemra_core::container::engine::{Engine as CoreEngine, EngineError};
+use gemra_core::environment::Environment;
+use gemra_core::failure::{Code, Failure};
+use tests::engine::Engine;
+use tests::spawn;
+
+fn context(folder: &std::path::Path, name: &str, host: &str) {
+    let meta = folder.join("contexts/meta/abc");
+    std::fs::create_dir_all(&meta).expect("the temp folder is ours");
+    let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#);
+    std::fs::write(meta.join("meta.json"), text).expect("the temp folder is ours");
+    std::fs::write(folder.join("config.json"), format!(r#"{{"currentContext":"{name}"}}"#))
+        .expect("the temp folder is ours");
+}
+
+/// What it is, the setting, the environment, and where the engine was named or why there is none.
+type Case<'a> = (&'a str, Option<&'a str>, Vec<(&'a str, &'a str)>, Result<&'a str, Code>);
+
+#[tokio::test]
+async fn what_is_named_is_final() {
+    let alive = Engine::shared().address();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    context(folder.path(), "mine", alive);
+    let empty = folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let empty = empty.to_str().unwrap();
+    // A socket that nobody listens on any more, as a daemon leaves it behind.
+    let dead = folder.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    let dead = format!("unix://{}", dead.display());
+    let gone = format!("unix://{path}/gone.sock");
+    let file = folder.path().join("file.sock");
+    std::fs::write(&file, "").unwrap();
+    let file = format!("unix://{}", file.display());
+
+    let cases: Vec<Case<'_>> = vec![
+        ("the setting", Some(alive), vec![("DOCKER_HOST", &dead)], Ok("the settings")),
+        ("DOCKER_HOST", None, vec![("DOCKER_HOST", alive)], Ok("DOCKER_HOST")),
+        (
+            "DOCKER_CONTEXT",
+            None,
+            vec![("DOCKER_CONTEXT", "mine"), ("DOCKER_CONFIG", path)],
+            Ok("DOCKER_CONTEXT (mine)"),
+        ),
+        ("the current context", None, vec![("DOCKER_CONFIG", path)], Ok("the current context")),
+        ("a dead setting", Some(&dead), vec![("DOCKER_HOST", alive)], Err(Code::EngineNotRunning)),
+        (
+            "a dead DOCKER_HOST",
+            None,
+            vec![("DOCKER_HOST", &dead), ("DOCKER_CONFIG", path)],
+            Err(Code::EngineNotRunning),
+        ),
+        ("a DOCKER_HOST that is gone", None, vec![("DOCKER_HOST", &gone)], Err(Code::EngineNotRunning)),
+        ("a file that is no socket", None, vec![("DOCKER_HOST", &file)], Err(Code::EngineNotRunning)),
+        ("a port that nobody has", None, vec![("DOCKER_HOST", "tcp://127.0.0.1:1")], Err(Code::EngineNotRunning)),
+        ("nonsense", None, vec![("DOCKER_HOST", "nonsense")], Err(Code::EngineBadAddress)),
+        (
+            "a context that is gone",
+            None,
+            vec![("DOCKER_CONTEXT", "x"), ("DOCKER_CONFIG", empty)],
+            Err(Code::EngineBadAddress),
+        ),
+        ("ssh", None, vec![("DOCKER_HOST", "ssh://box")], Err(Code::EngineBadAddress)),
+    ];
+    for (what, setting, environment, expected) in cases {
+        let found = CoreEngine::find(setting, &Environment::of(environment)).await;
+        match (found, expected) {
+            (Ok(engine), Ok(origin)) => {
+                assert!(engine.origin().starts_with(origin), "{what} is found at {}", engine.origin());
+                assert_eq!(engine.address().to_string(), alive, "{what} leads to the engine");
+            }
+            (Err(error), Err(code)) => {
+                let failure = Failure::from(&error);
+                assert_eq!(failure.code, code, "{what}: {error}");
+                assert!(!failure.action.is_empty(), "{what} has a next step");
+            }
+            (found, expected) => panic!("{what} gave {found:?}, not {expected:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_address_that_was_tried_is_told() {
+    let error = CoreEngine::find(Some("unix:///nowhere/x.sock"), &Environment::default()).await.unwrap_err();
+    assert!(error.to_string().contains("unix:///nowhere/x.sock"), "in the cause: {error}");
+    let EngineError::NotRunning { tried } = error else { panic!("a dead engine is not running: {error:?}") };
+    assert_eq!(tried[0].origin, "the settings", "and where it was named");
+}
+
+#[tokio::test]
+async fn what_answers_and_is_no_engine_is_named_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let _ = stream.read(&mut [0; 1024]).await;
+            let _ =
+                stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope").await;
+        }
+    });
+    let error = CoreEngine::find(Some(&address), &Environment::default()).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotAnEngine { .. }), "a web server is no engine: {error:?}");
+}
+
+#[tokio::test]
+async fn an_engine_that_hangs_is_given_two_seconds() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let holder = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let began = std::time::Instant::now();
+    let error = CoreEngine::find(Some(&address), &Environment::default()).await.unwrap_err();
+    holder.abort();
+    assert!(matches!(error, EngineError::NotRunning { .. }), "it does not answer: {error:?}");
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "nobody waits longer: {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_engine_says_who_it_is() {
+    let engine = CoreEngine::find(Some(Engine::shared().address()), &Environment::default()).await.unwrap();
+    let about = engine.about();
+    assert!(about.name.starts_with("Docker ") || about.name.starts_with("Podman "), "in words: {}", about.name);
+    assert!(about.api.split_once('.').is_some_and(|(major, _)| major == "1"), "its API: {}", about.api);
+    assert!(about.cpus > 0 && about.memory > 100_000_000, "processors and memory: {about:?}");
+}
+
+#[test]
+fn another_user_may_not_use_the_socket() {
+    assert!(rustix::process::geteuid().is_root(), "only root can look with another user's eyes");
+    let engine = Engine::shared();
+    // A copy, since the target folder may lie where other users cannot look.
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let probe = folder.path().join("engine-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_engine-probe"), &probe).unwrap();
+    let find = |address: &str| {
+        let mut command = spawn::command_as(Some(65534), &probe);
+        command.arg("find").env("DOCKER_HOST", address).env("HOME", folder.path());
+        let output = spawn::output(&mut command).unwrap();
+        assert!(output.status.success(), "the probe runs: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    };
+    assert_eq!(find(engine.address()), "engine-no-permission", "the socket is root's");
+    let name = find(engine.open_address());
+    assert!(name.starts_with("Docker "), "the same engine by a socket that is open to all: {name}");
+}
