@@ -1,0 +1,62 @@
+//! What the engine suites must do in a process of its own: look for an engine as another user, and die with a
+//! container in hand.
+//!
+//! `engine-probe find` says the engine's name, or the code of the failure.
+//! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container, says "running", and does nothing more.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use gemra_core::container::engine::Engine;
+use gemra_core::container::labels::Owner;
+use gemra_core::container::run;
+use gemra_core::container::spec::{self, Abilities, Limits, Network, Wish};
+use gemra_core::environment::Environment;
+use gemra_core::failure::Failure;
+use tokio_util::sync::CancellationToken;
+
+#[allow(clippy::print_stdout)] // What it says is what it is for.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let found = Engine::find(None, &Environment::of_this_process()).await;
+    match arguments.as_slice() {
+        ["find"] => match found {
+            Ok(engine) => println!("{}", engine.about().name),
+            Err(error) => println!("{}", Failure::from(&error).code.as_str()),
+        },
+        ["hold", tag, instance, workspace] => {
+            let engine = found?;
+            let plan = spec::plan(&wish(&engine, tag, instance, workspace))?;
+            let prepared = run::prepare(&engine, plan, &CancellationToken::new(), |_| {}).await?;
+            let process = prepared.release(&BTreeMap::new())?;
+            println!("running");
+            let exit = process.stop.gone().await;
+            println!("ended with {:?}", exit.code);
+        }
+        other => return Err(format!("unknown arguments: {other:?}").into()),
+    }
+    Ok(())
+}
+
+fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> Wish {
+    Wish {
+        owner: Owner { instance: instance.to_owned(), tab: "held".to_owned(), workspace: workspace.to_owned() },
+        short_id: "held".to_owned(),
+        workspace: PathBuf::from(workspace),
+        git_common_dir: None,
+        session_bucket: PathBuf::from(workspace),
+        image: tag.to_owned(),
+        uid: 1000,
+        gid: 1000,
+        network: Network::Host,
+        limits: Limits::usual(engine.about()),
+        certificates: false,
+        git_name: None,
+        git_email: None,
+        environment: Vec::new(),
+        args: Vec::new(),
+        engine: Abilities::from(engine.about()),
+    }
+}
