@@ -123,7 +123,17 @@ async fn a_build_ends_when_the_last_has_left() {
             Engine::shared().api().list_containers(None::<bollard::query_parameters::ListContainersOptions>).await;
         all.unwrap().into_iter().any(|container| container.command.unwrap_or_default().contains(&mark))
     };
-    println!("{:?}", Engine::shared().api().list_containers(None::<bollard::query_parameters::ListContainersOptions>).await.unwrap().iter().map(|c| c.command.clone()).collect::<Vec<_>>());
+    println!(
+        "{:?}",
+        Engine::shared()
+            .api()
+            .list_containers(None::<bollard::query_parameters::ListContainersOptions>)
+            .await
+            .unwrap()
+            .iter()
+            .map(|c| c.command.clone())
+            .collect::<Vec<_>>()
+    );
     drop(building);
     assert!(running().await, "somebody still waits, so it goes on");
     drop(second);

@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let engine = found?;
             let plan = spec::plan(&wish(&engine, tag, instance, workspace))?;
             let prepared = run::prepare(&engine, plan, &CancellationToken::new(), |_| {}).await?;
-            let process = prepared.release(&BTreeMap::new())?;
+            let process = prepared.release(&BTreeMap::new(), &[])?;
             println!("running");
             let exit = process.stop.gone().await;
             println!("ended with {:?}", exit.code);
