@@ -79,6 +79,7 @@ pub struct Tab {
 }
 
 /// What a tab is asked to do.
+#[allow(clippy::large_enum_variant)] // They are few and short-lived: a box for each would cost more than the room.
 pub(crate) enum Message {
     Watch {
         sink: Box<dyn Sink>,

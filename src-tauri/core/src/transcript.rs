@@ -59,7 +59,7 @@ impl Transcript {
         for said in said {
             match said {
                 Said::User(text) => drop(self.user(text)),
-                Said::Agent(event) => self.apply(event, SystemTime::now()),
+                Said::Agent(event) => self.apply(*event, SystemTime::now()),
             }
         }
         self.end_turn(None);

@@ -170,5 +170,6 @@ impl Surroundings {
 fn household(home: &Path) -> String {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    let start: [u8; 8] = std::array::from_fn(|at| digest[at]);
+    format!("{:012x}", u64::from_be_bytes(start) >> 16)
 }

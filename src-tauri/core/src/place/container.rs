@@ -137,7 +137,7 @@ pub async fn enter(
         let (workspace, bucket) = (workspace.clone(), bucket.clone());
         tokio::task::spawn_blocking(move || (owner::hand_over(&bucket, holder), git::common_folder(&workspace)))
     };
-    let (handed, git_common_dir) = common.await.map_err(|error| start_failed(error.to_string()))?;
+    let (handed, git_common_dir) = common.await.map_err(|error| start_failed(&error.to_string()))?;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
@@ -201,7 +201,7 @@ impl Gate {
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
-            Err(error) => start_failed(error.to_string()),
+            Err(error) => start_failed(&error.to_string()),
         };
         prepared.discard().await;
         Err(released)
@@ -308,6 +308,6 @@ fn bad_mount(cause: &str) -> Failure {
     Failure::new(Code::BadMount, "A folder could not be mounted", format!("{cause}."), action)
 }
 
-fn start_failed(cause: String) -> Failure {
+fn start_failed(cause: &str) -> Failure {
     Failure::new(Code::StartFailed, "The container did not start", format!("{cause}."), "Press Retry.")
 }

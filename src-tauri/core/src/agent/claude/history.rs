@@ -20,7 +20,7 @@ pub enum Said {
     /// By the user.
     User(String),
     /// By the agent.
-    Agent(Event),
+    Agent(Box<Event>),
 }
 
 /// The end of the conversation in `file`, oldest first.
@@ -67,7 +67,7 @@ fn said<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Said> {
             "assistant" => {}
             _ => continue,
         }
-        said.extend(reader.read(line, &mut HashMap::new()).events.into_iter().map(Said::Agent));
+        said.extend(reader.read(line, &mut HashMap::new()).events.into_iter().map(|event| Said::Agent(Box::new(event))));
     }
     said
 }
@@ -116,13 +116,17 @@ mod tests {
         let texts: Vec<_> = said
             .iter()
             .filter_map(|said| match said {
-                Said::Agent(Event::BlockEnded { content: Content::Text(text), .. }) => Some(text.as_str()),
-                _ => None,
+                Said::Agent(event) => match &**event {
+                    Event::BlockEnded { content: Content::Text(text), .. } => Some(text.as_str()),
+                    _ => None,
+                },
+                Said::User(_) => None,
             })
             .collect();
         assert_eq!(texts, ["Will do."], "a sub-agent's words are not the conversation's");
+        let answered = |event: &Event| matches!(event, Event::ToolAnswered { hunks: Some(_), .. });
         assert!(
-            said.iter().any(|said| matches!(said, Said::Agent(Event::ToolAnswered { hunks: Some(_), .. }))),
+            said.iter().any(|said| matches!(said, Said::Agent(event) if answered(event))),
             "a tool's result comes with its change"
         );
     }

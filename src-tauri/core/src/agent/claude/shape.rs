@@ -99,7 +99,6 @@ pub(super) struct Block {
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
 #[serde(default)]
-#[allow(clippy::struct_field_names)] // The names are the API's.
 pub(super) struct Usage {
     pub(super) input_tokens: Option<u64>,
     pub(super) output_tokens: Option<u64>,
