@@ -8,6 +8,7 @@ mod commands;
 mod convert;
 mod logging;
 mod quit;
+mod startup;
 mod wire;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         Err(wrong) => return fail(&wrong),
     };
     let environment = Environment::of_this_process();
+    startup::keep_to_our_home(&environment);
     let filter = environment.text("GEMRA_LOG");
     let app = match tauri::async_runtime::block_on(App::start(environment, own_program().as_deref())) {
         Ok(app) => app,
@@ -49,15 +51,20 @@ fn own_program() -> Option<std::path::PathBuf> {
 }
 
 async fn open_workspaces(app: &Arc<App>, workspaces: Vec<String>) {
-    let mut first = None;
+    let mut opened = Vec::new();
     for folder in workspaces {
         match app.open_at_start(folder).await {
-            Ok(tab) => drop(first.get_or_insert(tab)),
+            Ok(tab) if opened.contains(&tab) => {}
+            Ok(tab) => opened.push(tab),
             Err(failure) => app.report(failure),
         }
     }
-    if first.is_some() {
-        app.activate(first);
+    // A tab that was taken up stands where it was; what was asked for comes first, in the order in which it was.
+    for (index, tab) in opened.iter().enumerate() {
+        app.move_tab(tab, index);
+    }
+    if let Some(first) = opened.into_iter().next() {
+        app.activate(Some(first));
     }
 }
 

@@ -404,10 +404,10 @@ impl Page {
                 changed.await;
             }
         };
-        match tokio::time::timeout(PATIENCE, search).await {
-            Ok(found) => found,
-            Err(_) => panic!("{what} did not come; the page has {:#?} and {:#?}", self.entries(), self.view()),
-        }
+        let Ok(found) = tokio::time::timeout(PATIENCE, search).await else {
+            panic!("{what} did not come; the page has {:#?} and {:#?}", self.entries(), self.view())
+        };
+        found
     }
 
     fn entries(&self) -> Vec<Entry> {

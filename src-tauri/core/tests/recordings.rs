@@ -126,7 +126,7 @@ fn heard(event: Event, transcript: &mut Transcript, told: &mut String) {
         Event::ModeIs(mode) => writeln!(told, "mode: {mode:?}").unwrap(),
         Event::ModelIs(model) => writeln!(told, "model: {model:?}").unwrap(),
         Event::Retrying(retry) => {
-            writeln!(told, "retrying: {} of {}, {:?}", retry.attempt, retry.max, retry.status).unwrap()
+            writeln!(told, "retrying: {} of {}, {:?}", retry.attempt, retry.max, retry.status).unwrap();
         }
         Event::TurnEnded(end) => {
             writeln!(told, "turn ended: {:?}, window {}", end.outcome, end.usage.context_window).unwrap();

@@ -2,11 +2,15 @@
 
 use crate::agent::claude::find::Found;
 use crate::agent::claude::launch::Launch;
+use crate::environment::Environment;
 use crate::process::Process;
 use crate::process::spawn::{self, Program, SpawnError};
 use crate::workspace::Workspace;
 
-/// Starts the CLI in the workspace, with the user's own variables on top of our environment.
+/// Where GTK keeps its settings; the shell may set it for itself, and what the agent starts must not inherit that.
+pub const SETTINGS_BACKEND: &str = "GSETTINGS_BACKEND";
+
+/// Starts the CLI in the workspace, with the user's own variables on top of our environment, as it was when we started (`ours`).
 ///
 /// # Errors
 /// [`SpawnError`] where the system refuses.
@@ -15,11 +19,15 @@ pub fn start(
     launch: &Launch,
     workspace: &Workspace,
     variables: Vec<(String, String)>,
+    ours: &Environment,
 ) -> Result<Process, SpawnError> {
     let mut environment: Vec<_> =
         variables.into_iter().map(|(name, value)| (name.into(), Some(value.into()))).collect();
     if let Some(path) = &cli.path {
         environment.push(("PATH".into(), Some(path.clone())));
+    }
+    if ours.os(SETTINGS_BACKEND).is_none() {
+        environment.push((SETTINGS_BACKEND.into(), None));
     }
     // Set where Gemra itself is started by an agent: the CLI refuses to run inside itself.
     environment.push(("CLAUDECODE".into(), None));

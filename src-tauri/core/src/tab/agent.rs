@@ -152,7 +152,7 @@ impl Actor {
                     contained: false,
                 };
                 let variables = surroundings.settings().variables(workspace.path());
-                host::start(&found, &launch, &workspace, variables).map_err(|error| {
+                host::start(&found, &launch, &workspace, variables, surroundings.environment()).map_err(|error| {
                     NotStarted::Failed(not_started(
                         format!("{error}."),
                         "Check that the program can be run, then press Retry.",

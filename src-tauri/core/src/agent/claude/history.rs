@@ -67,7 +67,9 @@ fn said<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<Said> {
             "assistant" => {}
             _ => continue,
         }
-        said.extend(reader.read(line, &mut HashMap::new()).events.into_iter().map(|event| Said::Agent(Box::new(event))));
+        said.extend(
+            reader.read(line, &mut HashMap::new()).events.into_iter().map(|event| Said::Agent(Box::new(event))),
+        );
     }
     said
 }
