@@ -5,6 +5,8 @@
 //! app's last output, and a screenshot beside the others under `target/screens/`.
 
 pub mod app;
+pub mod flip;
+pub mod gate;
 pub mod home;
 pub mod page;
 mod stage;

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::environment::Environment;
 
+const SETTINGS: &str = "settings.json";
+
 /// Gemra's own folders, made and locked.
 #[derive(Debug)]
 pub struct Home {
@@ -13,6 +15,15 @@ pub struct Home {
     data: PathBuf,
     /// Holds the lock for as long as this instance lives.
     _lock: File,
+}
+
+/// Where Gemra's own files are or would be; see [`Home::locate`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// The user's settings.
+    pub settings: PathBuf,
+    /// The folder that everything else is in.
+    pub data: PathBuf,
 }
 
 /// Why there is no home.
@@ -54,9 +65,21 @@ impl Home {
         }
     }
 
+    /// Where the files are or would be, for whoever only looks: nothing is made, and the lock is left to the app.
+    ///
+    /// # Errors
+    /// [`HomeError::Unknown`], and [`HomeError::Unusable`] where [`Self::open`] could not make or use a folder.
+    pub fn locate(environment: &Environment) -> Result<Located, HomeError> {
+        let (config, data) = folders(environment).ok_or(HomeError::Unknown)?;
+        for folder in [&config, &data] {
+            could_use(folder).map_err(|source| HomeError::Unusable { path: folder.clone(), source })?;
+        }
+        Ok(Located { settings: config.join(SETTINGS), data })
+    }
+
     /// The user's settings.
     pub fn settings(&self) -> PathBuf {
-        self.config.join("settings.json")
+        self.config.join(SETTINGS)
     }
 
     /// Workspaces that were opened before.
@@ -101,6 +124,24 @@ fn folders(environment: &Environment) -> Option<(PathBuf, PathBuf)> {
     Some((config.join("gemra"), data.join("gemra")))
 }
 
+/// Whether the folder, or the nearest one above it that is there, can be written to.
+fn could_use(folder: &Path) -> std::io::Result<()> {
+    let mut there = folder;
+    let metadata = loop {
+        match (std::fs::metadata(there), there.parent()) {
+            (Ok(metadata), _) => break metadata,
+            (Err(error), Some(above)) if error.kind() == std::io::ErrorKind::NotFound => there = above,
+            (Err(error), _) => return Err(error),
+        }
+    };
+    if !metadata.is_dir() {
+        return Err(std::io::ErrorKind::NotADirectory.into());
+    }
+    #[cfg(unix)]
+    rustix::fs::access(there, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)?;
+    Ok(())
+}
+
 #[cfg(unix)]
 fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
@@ -126,6 +167,25 @@ mod tests {
         assert!(matches!(Home::open(&environment), Err(HomeError::Taken(_))), "the second instance is told");
         drop(first);
         Home::open(&environment).expect("a home is free again once its instance is gone");
+    }
+
+    #[test]
+    fn looking_makes_nothing_and_takes_no_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("a/b");
+        let environment = Environment::of([("GEMRA_HOME", named.to_str().unwrap())]);
+        let located = Home::locate(&environment).unwrap();
+        assert_eq!((located.settings, &located.data), (named.join("settings.json"), &named), "where they would be");
+        assert!(!named.exists(), "nothing was made");
+        let open = Home::open(&environment).unwrap();
+        assert_eq!(Home::locate(&environment).unwrap().settings, open.settings(), "a home in use can be looked at");
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        for taken in ["file", "file/below"] {
+            let path = folder.path().join(taken);
+            let environment = Environment::of([("GEMRA_HOME", path.to_str().unwrap())]);
+            let error = Home::locate(&environment).unwrap_err().to_string();
+            assert!(error.contains(taken), "a file in the way is named: {error}");
+        }
     }
 
     #[cfg(target_os = "linux")]

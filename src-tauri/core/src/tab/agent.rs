@@ -247,6 +247,7 @@ impl Actor {
             for ask in running.session.waiting() {
                 if let Some(line) = running.session.answer(&ask, &denial) {
                     running.process.input.send(line);
+                    self.transcript.answer(&ask, &denial);
                 }
             }
             let line = running.session.interrupt();

@@ -1,0 +1,80 @@
+//! The command line: `gemra doctor [--json]`, `--version`, `--help`. It decides nothing about what the commands find.
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arguments {
+    /// Look at everything that Gemra needs, and report.
+    Doctor {
+        /// For programs, not for people.
+        json: bool,
+    },
+    /// Say this and end well.
+    Say(String),
+}
+
+/// Reads the command line, without the program's name.
+///
+/// # Errors
+/// One sentence that says what is wrong with it.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Arguments, String> {
+    let mut arguments = arguments.into_iter();
+    let Some(first) = arguments.next() else { return Ok(Arguments::Say(HELP.to_owned())) };
+    let unknown = |argument: &str| Err(format!("{argument:?} is not known; see gemra --help"));
+    let read = match first.as_str() {
+        "doctor" => {
+            let mut json = false;
+            for argument in arguments.by_ref() {
+                match argument.as_str() {
+                    "--json" => json = true,
+                    "--help" | "-h" => return Ok(Arguments::Say(HELP.to_owned())),
+                    other => return unknown(other),
+                }
+            }
+            Arguments::Doctor { json }
+        }
+        "--version" | "-V" => Arguments::Say(format!("gemra {}", env!("CARGO_PKG_VERSION"))),
+        "--help" | "-h" => Arguments::Say(HELP.to_owned()),
+        other => return unknown(other),
+    };
+    match arguments.next() {
+        None => Ok(read),
+        Some(other) => unknown(&other),
+    }
+}
+
+const HELP: &str = "Gemra: a coding agent in chat tabs, on the host or in a container
+
+Usage: gemra COMMAND
+
+  doctor [--json]  look at what Gemra needs: the Claude CLI, the container engine, the settings.
+                   Ends with code 0 if chat on the host works, else with 1; changes nothing
+  --version        print the version
+  --help           print this
+
+The app itself is gemra-desktop. GEMRA_HOME, GEMRA_CLAUDE, DOCKER_HOST, DOCKER_CONTEXT and DOCKER_CONFIG mean the same
+to both.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_read() {
+        let read = |line: &str| parse(line.split_whitespace().map(str::to_owned));
+        assert_eq!(read("doctor"), Ok(Arguments::Doctor { json: false }), "for people");
+        assert_eq!(read("doctor --json"), Ok(Arguments::Doctor { json: true }), "for programs");
+        assert!(matches!(read("--version"), Ok(Arguments::Say(said)) if said.contains("0.1.0")), "the version is said");
+        for line in ["", "--help", "-h", "doctor --help"] {
+            assert_eq!(read(line), Ok(Arguments::Say(HELP.to_owned())), "{line:?} asks for help");
+        }
+        for (wrong, named) in [
+            ("docter", "\"docter\""),
+            ("doctor --jsn", "\"--jsn\""),
+            ("doctor all", "\"all\""),
+            ("--version --loud", "\"--loud\""),
+        ] {
+            let error = read(wrong).unwrap_err();
+            assert!(error.contains(named) && error.contains("--help"), "{wrong} is named, with the way on: {error}");
+        }
+    }
+}
