@@ -123,24 +123,15 @@ async fn a_build_ends_when_the_last_has_left() {
             Engine::shared().api().list_containers(None::<bollard::query_parameters::ListContainersOptions>).await;
         all.unwrap().into_iter().any(|container| container.command.unwrap_or_default().contains(&mark))
     };
-    println!(
-        "{:?}",
-        Engine::shared()
-            .api()
-            .list_containers(None::<bollard::query_parameters::ListContainersOptions>)
-            .await
-            .unwrap()
-            .iter()
-            .map(|c| c.command.clone())
-            .collect::<Vec<_>>()
-    );
+    let a_while = Duration::from_secs(20);
+    see::until("the engine shows the step's container", a_while, async || running().await.then_some(())).await;
     drop(building);
-    assert!(running().await, "somebody still waits, so it goes on");
+    assert!(second.progress().borrow().step.is_some(), "somebody still waits");
+    let ended = tokio::time::timeout(Duration::from_secs(2), second.outcome()).await;
+    assert!(ended.is_err() && running().await, "so it goes on: {ended:?}");
     drop(second);
-    see::until("the engine stops the step that nobody waits for", Duration::from_secs(20), async || {
-        (!running().await).then_some(())
-    })
-    .await;
+    see::until("the engine stops the step that nobody waits for", a_while, async || (!running().await).then_some(()))
+        .await;
     assert!(Engine::shared().api().inspect_image(&tag).await.is_err(), "and there is no image");
 }
 

@@ -30,6 +30,8 @@ daemon=$!
 cat >/dev/null
 kill "$daemon" 2>/dev/null || true
 wait "$daemon" || true
+# The daemon leaves the host's own network namespace mounted there.
+umount "$run/exec/netns/default" 2>/dev/null || true
 rm -rf "$run"
 "#;
 

@@ -160,7 +160,7 @@ impl Lab {
 /// Where it says nothing more.
 pub async fn ask(process: &mut Process, line: &str) -> String {
     assert!(process.input.send(line.to_owned()), "the agent takes input");
-    next_line(process).await
+    next_line_after(process, line).await
 }
 
 /// The next line of the agent's stdout.
@@ -168,10 +168,18 @@ pub async fn ask(process: &mut Process, line: &str) -> String {
 /// # Panics
 /// Where there is none within half a minute.
 pub async fn next_line(process: &mut Process) -> String {
+    next_line_after(process, "what was sent before").await
+}
+
+async fn next_line_after(process: &mut Process, sent: &str) -> String {
     let limit = std::time::Duration::from_secs(30);
     match tokio::time::timeout(limit, process.output.recv()).await {
         Ok(Some(Output::Line { text, .. })) => text,
-        other => panic!("the agent says a line, not {other:?}; it ended with {:?}", process.exit.borrow().clone()),
+        other => {
+            process.stop.kill();
+            let exit = process.stop.gone().await;
+            panic!("the agent says a line after {sent:.200}, not {other:?}; it ended with {exit:?}")
+        }
     }
 }
 

@@ -5,7 +5,7 @@ mod error;
 mod supervise;
 mod volumes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions,
-    RemoveContainerOptionsBuilder, StartContainerOptions,
+    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -90,7 +90,7 @@ pub async fn prepare(
     }
 }
 
-/// Removes a container and waits until the engine no longer knows it. One that removes itself is waited for first.
+/// Removes a container, by its id, and waits until the engine no longer knows it. One that removes itself is waited for first.
 pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunError> {
     let going = async {
         let mut pause = Duration::from_millis(5);
@@ -107,7 +107,12 @@ pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunErro
                         continue;
                     }
                 }
-                Err(cause) => return Err(RunError::StartFailed { phase: Phase::Remove, cause }),
+                // Docker stumbles over a container that is just being removed; the next look is better.
+                Err(error) if engine::status(&error).is_some_and(|status| status >= 500) => {}
+                Err(error) => {
+                    let cause = engine::words(&error);
+                    return Err(RunError::StartFailed { phase: Phase::Remove, cause });
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_millis(100));
@@ -116,17 +121,13 @@ pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunErro
     limited(Phase::Remove, going).await?
 }
 
-/// The container's state as the engine names it; `None` where there is no such container.
-async fn state(engine: &Engine, id: &str) -> Result<Option<String>, String> {
-    // Boxed, because the answer is large and every caller's future would carry room for it.
-    match Box::pin(engine.api().inspect_container(id, None::<InspectContainerOptions>)).await {
-        Ok(container) => {
-            let state = container.state.and_then(|state| state.status);
-            Ok(Some(state.map(|status| status.to_string()).unwrap_or_default()))
-        }
-        Err(error) if engine::status(&error) == Some(404) => Ok(None),
-        Err(error) => Err(engine::words(&error)),
-    }
+/// The container's state as the engine names it; `None` where the engine lists no such container. The list is asked
+/// and not `inspect`, since that is the last place from which Docker takes a container that it removes.
+async fn state(engine: &Engine, id: &str) -> Result<Option<String>, bollard::errors::Error> {
+    let filters = HashMap::from([("id".to_owned(), vec![id.to_owned()])]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = engine.api().list_containers(Some(options)).await?;
+    Ok(found.into_iter().next().map(|one| one.state.map(|state| state.to_string()).unwrap_or_default()))
 }
 
 /// Asks the engine to kill and remove a container. That it is gone or going already is what is wanted.
@@ -238,13 +239,14 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let name = &self.plan.name;
         let asked = Box::pin(async {
             let holder = self.engine.api().inspect_container(name, None::<InspectContainerOptions>).await?;
-            Ok(holder.config.and_then(|config| config.labels).unwrap_or_default())
+            let labels = holder.config.and_then(|config| config.labels);
+            Ok((holder.id.unwrap_or_default(), labels.unwrap_or_default()))
         });
-        let theirs = question("who has the container's name", asked).await?;
+        let (id, theirs) = question("who has the container's name", asked).await?;
         let ours = self.plan.body.labels.clone().unwrap_or_default();
         let same = |label: &str| ours.get(label).is_some_and(|value| theirs.get(label) == Some(value));
         if same(labels::MANAGED) && same(labels::INSTANCE) && same(labels::TAB) {
-            return remove(&self.engine, name).await;
+            return remove(&self.engine, &id).await;
         }
         Err(RunError::NameConflict { name: name.clone() })
     }

@@ -264,7 +264,11 @@ async fn follow(building: &Building, news: &(impl Fn(News) + Send + Sync)) -> Re
             news(News::Phase("Building the image".to_owned()));
         }
         if let Some(step) = now.step {
-            news(News::Step(BuildStep { index: step.index, total: step.total, line: now.line.unwrap_or_default() }));
+            // The builder's talk about its own layers says nothing to anybody; the instruction does.
+            let talk =
+                |line: &String| line.trim_start().starts_with("--->") || line.starts_with("Removing intermediate");
+            let line = now.line.filter(|line| !talk(line)).unwrap_or(step.instruction);
+            news(News::Step(BuildStep { index: step.index, total: step.total, line }));
         }
     }
 }

@@ -129,6 +129,10 @@ pub fn why(exit: &Exit) -> RunError {
     match exit.code {
         _ if exit.out_of_memory => RunError::OutOfMemory { stderr },
         Some(127) if stderr.contains(AGENT_MISSING) => RunError::AgentMissing,
+        // The init process inside finds no shell to run.
+        Some(127) if stderr.contains("exec /bin/sh failed") => {
+            RunError::StartFailed { phase: Phase::Start, cause: stderr }
+        }
         Some(137) => RunError::KilledExternally { stderr },
         code => RunError::Crashed { code, stderr },
     }
@@ -220,6 +224,7 @@ mod tests {
             (exit(Some(137), false, ""), Code::KilledExternally),
             (exit(Some(127), false, AGENT_MISSING), Code::AgentMissing),
             (exit(Some(127), false, "sh: npm: not found"), Code::AgentCrashed),
+            (exit(Some(127), false, "[FATAL tini (7)] exec /bin/sh failed: No such file"), Code::StartFailed),
             (exit(Some(1), false, "oops"), Code::AgentCrashed),
             (exit(Some(0), false, ""), Code::AgentCrashed),
             (exit(None, false, ""), Code::AgentCrashed),

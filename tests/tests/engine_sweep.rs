@@ -1,0 +1,82 @@
+//! What a Gemra that quits or dies leaves behind: nothing.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::Duration;
+
+use gemra_core::container::sweep;
+use tests::engine::lab::{Lab, ask};
+use tests::engine::{Engine, see};
+use tests::spawn;
+
+const SOON: Duration = Duration::from_secs(5);
+
+#[tokio::test]
+async fn a_quit_removes_this_instances_containers_and_no_others() {
+    let (quitting, living) = (Lab::open().await, Lab::open().await);
+    let image = quitting.agent_image().await;
+    let mut first = quitting.start(&quitting.wish(&image, (1000, 1000))).await;
+    // One that would not go by itself.
+    ask(&mut first, "echo ready").await;
+    first.input.send("trap '' TERM; while :; do sleep 1; done".to_owned());
+    let second = quitting.prepare(&quitting.wish(&image, (1000, 1000))).await.unwrap();
+    let mut other = living.start(&living.wish(&image, (1000, 1000))).await;
+    let swept = sweep::own(&quitting.engine, &quitting.instance).await.unwrap();
+    assert_eq!((swept.removed.len(), swept.stayed.len()), (2, 0), "both, within the time of a quit: {swept:?}");
+    assert!(see::containers(Engine::shared(), &quitting.label()).await.is_empty(), "they are gone");
+    assert_eq!(ask(&mut other, "echo alive").await, "alive", "the other instance's agent works on");
+    other.stop.stop().await;
+    first.stop.gone().await;
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_start_removes_what_dead_instances_left() {
+    let (dead, living) = (Lab::open().await, Lab::open().await);
+    let image = dead.agent_image().await;
+    let left = dead.start(&dead.wish(&image, (1000, 1000))).await;
+    let mut other = living.start(&living.wish(&image, (1000, 1000))).await;
+    // What a user runs from our image inherits the image's labels, and is the user's.
+    let api = Engine::shared().api();
+    let name = format!("users-own-{}", dead.instance);
+    let options = bollard::query_parameters::CreateContainerOptionsBuilder::new().name(&name).build();
+    let body = bollard::models::ContainerCreateBody {
+        image: Some(image.tag.clone()),
+        cmd: Some(vec!["sleep".to_owned(), "600".to_owned()]),
+        ..Default::default()
+    };
+    let users = api.create_container(Some(options), body).await.unwrap().id;
+    let found = sweep::list(&living.engine, Some(&dead.instance)).await.unwrap();
+    assert_eq!(found.len(), 1, "the one that was left: {found:?}");
+    assert_eq!(found[0].tab, "t1", "and whose it was");
+
+    // Other suites' instances live as well, for all this one knows.
+    let swept = sweep::dead(&living.engine, |instance| instance != dead.instance).await.unwrap();
+    assert_eq!((swept.removed, swept.stayed.len()), (found, 0), "that one, and no other");
+    assert_eq!(ask(&mut other, "echo alive").await, "alive", "a living instance's agent works on");
+    let user = see::inspect(Engine::shared(), &users).await;
+    assert_eq!(user.name, Some(format!("/{name}")), "the user's own container is left alone");
+    see::remove(Engine::shared(), &users).await;
+    left.stop.gone().await;
+    other.stop.stop().await;
+}
+
+#[tokio::test]
+async fn a_gemra_that_is_killed_takes_its_container_along() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    let workspace = lab.folder("held", (1000, 1000));
+    let mut command = spawn::command(env!("CARGO_BIN_EXE_engine-probe"));
+    command.args(["hold", &image.tag, &lab.instance]).arg(&workspace);
+    command.env("DOCKER_HOST", Engine::shared().address()).stdout(Stdio::piped());
+    let mut holder = spawn::Running::start(&mut command).unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.child().stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "running\n", "the container runs");
+    assert_eq!(see::containers(Engine::shared(), &lab.label()).await.len(), 1, "and the engine knows it");
+    spawn::kill(holder.id());
+    see::until("the engine ends an agent whose client died", SOON, async || {
+        see::containers(Engine::shared(), &lab.label()).await.is_empty().then_some(())
+    })
+    .await;
+}
