@@ -14,7 +14,7 @@ use gemra_core::failure::{Code, Failure};
 use gemra_core::home::{Home, HomeError, Located};
 use gemra_core::settings::Settings;
 
-pub(crate) use engine::{Container, Image, Named};
+pub(crate) use engine::{Container, Image};
 pub(crate) use programs::Program;
 
 /// Everything that was looked at.
@@ -64,6 +64,11 @@ impl Report {
     pub(crate) fn container_works(&self) -> bool {
         self.home.is_ok() && self.container.engine.is_ok()
     }
+}
+
+/// What to do next, without the app's Retry button, which is not here.
+pub(crate) fn next_step(failure: &Failure) -> String {
+    [", then press Retry", "; then press Retry"].iter().fold(failure.action.clone(), |step, end| step.replace(end, ""))
 }
 
 /// Looks at everything. Takes as long as the slowest answer: at worst about 20 s for a CLI that hangs.
@@ -119,4 +124,21 @@ fn no_home(error: &HomeError) -> Failure {
         format!("{error}."),
         "Set GEMRA_HOME to a folder that you can write to.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_button_of_the_app_is_named() {
+        for (action, expected) in [
+            ("Start it (Linux: x), then press Retry.", "Start it (Linux: x)."),
+            ("Join the group, or b; then press Retry.", "Join the group, or b."),
+            ("Mend it, then start Gemra again.", "Mend it, then start Gemra again."),
+        ] {
+            let failure = Failure::new(Code::EngineFailed, "", "", action);
+            assert_eq!(next_step(&failure), expected, "{action}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub(crate) async fn look(settings: &Settings, environment: &Environment, cli_ver
 
 fn attempts(error: &EngineError) -> Vec<String> {
     match error {
-        EngineError::NotInstalled { looked } => looked.iter().map(|address| format!("{address}: not there")).collect(),
+        EngineError::NotInstalled { looked } => looked.clone(),
         EngineError::NotRunning { tried } => tried.iter().map(ToString::to_string).collect(),
         EngineError::NoPermission { tried } | EngineError::NotAnEngine { tried } => vec![tried.to_string()],
         // Here no socket was tried: what names the engine is wrong, or the engine itself spoke.

@@ -72,7 +72,7 @@ fn failed(failure: &Failure) -> Value {
         "code": failure.code.as_str(),
         "title": failure.title,
         "cause": failure.cause,
-        "action": failure.action,
+        "action": super::next_step(failure),
         "detail": failure.detail,
     })
 }

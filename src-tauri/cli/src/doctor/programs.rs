@@ -37,11 +37,8 @@ pub(crate) async fn look(environment: &Environment) -> Vec<Program> {
 
 async fn one((name, purpose): (&'static str, &'static str), environment: &Environment) -> Program {
     let path = environment.os("PATH").unwrap_or_default();
-    let files: &[String] = &if cfg!(windows) {
-        vec![format!("{name}.exe"), format!("{name}.cmd")]
-    } else {
-        vec![name.to_owned()]
-    };
+    let files: &[String] =
+        &if cfg!(windows) { vec![format!("{name}.exe"), format!("{name}.cmd")] } else { vec![name.to_owned()] };
     let path = std::env::split_paths(&path)
         .flat_map(|folder| files.iter().map(move |file| folder.join(file)))
         .find(|candidate| candidate.is_file());

@@ -91,11 +91,12 @@ fn found(text: &mut String, engine: &Engine) {
 
 fn in_words(program: &Program) -> String {
     let Program { name, purpose, path, version } = program;
-    match (path, version) {
-        (Some(path), Some(version)) => format!("{name}: {version} at {}", path.display()),
-        (Some(path), None) => format!("{name}: at {}, but it does not tell its version ({purpose})", path.display()),
-        (None, _) => format!("{name}: not on PATH ({purpose})"),
-    }
+    let found = match (path, version) {
+        (Some(path), Some(version)) => format!("{version} at {}", path.display()),
+        (Some(path), None) => format!("at {}, but it does not tell its version", path.display()),
+        (None, _) => "not on PATH".to_owned(),
+    };
+    format!("{name}: {found} ({purpose})")
 }
 
 fn section(text: &mut String, title: &str) {
@@ -110,7 +111,7 @@ fn line(text: &mut String, words: &str) {
 fn failed(text: &mut String, failure: &Failure) {
     line(text, &format!("{} [{}]", failure.title, failure.code.as_str()));
     line(text, &format!("  why:     {}", failure.cause));
-    line(text, &format!("  to do:   {}", failure.action));
+    line(text, &format!("  to do:   {}", super::next_step(failure)));
     for (index, detail) in failure.detail.iter().flat_map(|detail| detail.lines()).enumerate() {
         line(text, &format!("  {:<9}{detail}", if index == 0 { "detail:" } else { "" }));
     }

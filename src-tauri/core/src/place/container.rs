@@ -219,7 +219,7 @@ fn launch(order: &Order, conversation: Conversation) -> Launch {
         model: order.model.clone(),
         mode: order.mode,
         allowed: order.allowed.clone(),
-        system_prompt: launch::in_a_container(order.workspace.path()),
+        system_prompt: launch::system_prompt(order.workspace.path()),
         contained: true,
     }
 }

@@ -17,6 +17,7 @@ use crate::agent::claude::history::Said;
 use crate::agent::{Mode, Offer};
 use crate::app::Surroundings;
 use crate::failure::Failure;
+use crate::place::Place;
 use crate::process::{Exit, Output, Process};
 use crate::record::Run;
 use crate::stream::{Change, Snapshot, Stream};
@@ -86,6 +87,8 @@ pub(super) struct Actor {
     pub(super) chosen_model: Option<String>,
     pub(super) model: Option<String>,
     pub(super) mode: Mode,
+    /// The place that the agent believes to be in; `None` where that is not known.
+    pub(super) told_place: Option<Place>,
     /// What the user has allowed for the rest of the conversation.
     pub(super) allowed: Vec<String>,
     pub(super) version: Option<String>,
@@ -145,6 +148,7 @@ impl Actor {
             chosen_model: None,
             model: None,
             mode: Mode::Default,
+            told_place: Some(Place::Host),
             allowed: Vec::new(),
             version: None,
             offer: Offer::default(),
@@ -310,6 +314,7 @@ impl Actor {
         let Some((run, said)) = left else { return };
         self.transcript.restore(said);
         self.conversation = run.conversation;
+        self.told_place = None;
         self.chosen_model = run.model;
         self.mode = Mode::parse(&run.mode).unwrap_or_default();
         let what = if run.turn { "in the middle of a turn" } else { "between two turns" };

@@ -148,7 +148,7 @@ impl Actor {
                     model,
                     mode,
                     allowed,
-                    system_prompt: launch::on_the_host(workspace.path()),
+                    system_prompt: launch::system_prompt(workspace.path()),
                     contained: false,
                 };
                 let variables = surroundings.settings().variables(workspace.path());
@@ -351,6 +351,7 @@ impl Actor {
         self.conversation = uuid::Uuid::new_v4().to_string();
         self.usage = super::view::Usage::default();
         self.allowed.clear();
+        self.told_place = Some(Place::Host);
         self.transcript.notice(
             crate::transcript::Topic::Info,
             "A new conversation begins here: the agent does not know what was said above.",

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::actor::{Actor, Deadline};
 use super::agent::Leaving;
 use super::view::{Queued, TurnView};
+use crate::agent::claude::launch;
 use crate::agent::{Choice, Event, Mode, Outcome, Retry, TurnEnd};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
@@ -29,8 +30,16 @@ impl Actor {
         }
         let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
         let Some(message) = self.queue.pop_front() else { return };
-        let line = running.session.user(&message.text);
+        let place = running.place;
+        let reminder = (self.told_place != Some(place)).then(|| match place {
+            Place::Host => launch::on_the_host(self.workspace.path()),
+            Place::Container => launch::in_a_container(self.workspace.path()),
+        });
+        let (line, told) = running.session.user(&message.text, reminder.as_deref());
         running.process.input.send(line);
+        if told {
+            self.told_place = Some(place);
+        }
         self.transcript.begin_turn(message.text);
         self.turn = TurnView::Running { since: SystemTime::now(), retry: None };
     }

@@ -81,23 +81,32 @@ impl Launch {
     }
 }
 
-/// What the agent is told about the host.
-pub fn on_the_host(workspace: &Path) -> String {
+/// What the agent is told in its system prompt. It has to hold in every place: a resumed conversation keeps the system
+/// prompt of its first start, whatever a later start says (seen with 2.1.329).
+pub fn system_prompt(workspace: &Path) -> String {
     format!(
-        "You run directly on the user's machine, in {workspace}. The user can move you into a container and back \
-         during the conversation: paths that were called /workspace while you were in a container are {workspace} \
-         here.",
+        "You work inside Gemra, whose user can move you between their machine and a Linux container in the middle of \
+         a conversation. A system reminder says where you are whenever that has changed. Until the first one you run \
+         directly on the user's machine, in {workspace}.",
         workspace = workspace.display()
     )
 }
 
-/// What the agent is told about the container.
+/// What the agent is told with the first message after it has come to the host.
+pub fn on_the_host(workspace: &Path) -> String {
+    format!(
+        "You were moved: you now run directly on the user's machine, in {workspace}. There is no /workspace here; what \
+         was called so is {workspace}.",
+        workspace = workspace.display()
+    )
+}
+
+/// What the agent is told with the first message after it has come into a container.
 pub fn in_a_container(workspace: &Path) -> String {
     format!(
-        "You run inside a Linux container. The user's project is mounted at /workspace, your working directory, and \
-         also at {workspace}, its path on the user's machine, so that both names work. Files outside it belong to \
-         the container and are gone when it ends. localhost is the user's machine. The user can move you back to the \
-         host during the conversation.",
+        "You were moved: you now run inside a Linux container. The user's project is mounted at /workspace, your working \
+         directory, and also at {workspace}, its path on the user's machine, so that both names work. Files outside it \
+         belong to the container and are gone when it ends. localhost is the user's machine.",
         workspace = workspace.display()
     )
 }

@@ -73,9 +73,11 @@ impl Session {
         writer::set_model(&id, model)
     }
 
-    /// The line that carries a message.
-    pub fn user(&mut self, text: &str) -> String {
-        writer::user(text)
+    /// The line that carries a message, with what the agent has to know before it reads it. A slash command carries
+    /// nothing else, because the CLI would not know it as one; false then where there was something to be told.
+    pub fn user(&mut self, text: &str, reminder: Option<&str>) -> (String, bool) {
+        let reminder = reminder.filter(|_| !text.starts_with('/'));
+        (writer::user(text, reminder), reminder.is_some())
     }
 
     /// The line that answers a question; `None` where it does not wait any more. Answering consumes the question.

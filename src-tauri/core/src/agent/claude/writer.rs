@@ -5,9 +5,17 @@ use serde_json::{Value, json};
 
 use crate::agent::{Choice, Mode, Question};
 
-/// A message of the user.
-pub fn user(text: &str) -> String {
-    json!({"type": "user", "message": {"role": "user", "content": text}}).to_string()
+/// A message of the user, with what the agent has to know before it reads it.
+pub fn user(text: &str, reminder: Option<&str>) -> String {
+    let content = match reminder {
+        // The CLI's own form for what is not the user's words.
+        Some(reminder) => json!([
+            {"type": "text", "text": format!("<system-reminder>\n{reminder}\n</system-reminder>")},
+            {"type": "text", "text": text},
+        ]),
+        None => json!(text),
+    };
+    json!({"type": "user", "message": {"role": "user", "content": content}}).to_string()
 }
 
 /// The handshake. Its answer means that the agent takes messages.
