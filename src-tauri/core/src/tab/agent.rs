@@ -71,6 +71,9 @@ pub(super) struct Running {
     session_missing: bool,
     /// Set once it was asked to go: why, and so what follows.
     leaving: Option<Leaving>,
+    /// Questions that were denied because it goes, and whose tools have not come back. The turn is interrupted only
+    /// then: an interruption that comes first makes the CLI forget the reason of the denial.
+    denials: u32,
 }
 
 /// Why an agent was asked to go.
@@ -91,11 +94,11 @@ pub(super) enum Leaving {
 impl Leaving {
     fn reason(self) -> &'static str {
         match self {
-            Self::ToContainer => "Interrupted: the agent moved into a container.",
-            Self::ToHost => "Interrupted: the agent moved back to the host.",
-            Self::Restart => "Interrupted: the agent was started again.",
-            Self::Stuck => "Interrupted. The agent did not stop by itself and was started again.",
-            Self::Closing => "Interrupted: the tab was closed.",
+            Self::ToContainer => "the agent moved into a container",
+            Self::ToHost => "the agent moved back to the host",
+            Self::Restart => "the agent was started again",
+            Self::Stuck => "the agent did not stop by itself and was started again",
+            Self::Closing => "the tab was closed",
         }
     }
 }
@@ -103,7 +106,7 @@ impl Leaving {
 impl Running {
     pub(super) fn new(epoch: u32, place: Place, process: Process) -> Self {
         let (session, ready, lines_ended) = (Session::default(), false, false);
-        Self { epoch, place, process, session, ready, lines_ended, session_missing: false, leaving: None }
+        Self { epoch, place, process, session, ready, lines_ended, session_missing: false, leaving: None, denials: 0 }
     }
 
     /// True where it takes messages.
@@ -117,6 +120,17 @@ impl Running {
 
     pub(super) fn has_lines(&self) -> bool {
         !self.lines_ended
+    }
+
+    /// A tool has come back. Where it was the last one denied, the turn is interrupted now.
+    pub(super) fn tool_came_back(&mut self) {
+        if self.denials > 0 {
+            self.denials -= 1;
+            if self.denials == 0 {
+                let line = self.session.interrupt();
+                self.process.input.send(line);
+            }
+        }
     }
 
     pub(super) fn answered(&mut self) {
@@ -243,15 +257,18 @@ impl Actor {
         }
         let epoch = running.epoch;
         if turn && running.ready && !matches!(why, Leaving::Closing | Leaving::Stuck) {
-            let denial = Choice::Deny { reason: why.reason().to_owned() };
+            let denial = Choice::Deny { reason: format!("The user did not answer, because {}.", why.reason()) };
             for ask in running.session.waiting() {
                 if let Some(line) = running.session.answer(&ask, &denial) {
                     running.process.input.send(line);
-                    self.transcript.answer(&ask, &denial);
+                    running.denials += 1;
+                    self.transcript.decline_unanswered(&ask, why.reason());
                 }
             }
-            let line = running.session.interrupt();
-            running.process.input.send(line);
+            if running.denials == 0 {
+                let line = running.session.interrupt();
+                running.process.input.send(line);
+            }
             self.deadline(LEAVE, Deadline::Leave(epoch));
         } else {
             self.stop_process();
@@ -296,8 +313,10 @@ impl Actor {
         if let Some(group) = process.group {
             self.surroundings.reaper().release(group);
         }
-        let reason = leaving
-            .map_or_else(|| format!("The agent ended unexpectedly ({}).", how(exit)), |why| why.reason().to_owned());
+        let reason = leaving.map_or_else(
+            || format!("The agent ended unexpectedly ({}).", how(exit)),
+            |why| format!("Interrupted: {}.", why.reason()),
+        );
         let turn = std::mem::replace(&mut self.turn, TurnView::Idle);
         self.transcript.end_turn((turn != TurnView::Idle).then_some(reason.as_str()));
         self.transcript.forget_process();

@@ -140,6 +140,11 @@ impl Actor {
             }
             Event::TurnEnded(end) => self.on_turn_ended(end),
             seen => {
+                if matches!(seen, Event::ToolAnswered { .. })
+                    && let Some(running) = self.slot.running()
+                {
+                    running.tool_came_back();
+                }
                 self.trying_again(None);
                 self.transcript.apply(seen, at);
             }

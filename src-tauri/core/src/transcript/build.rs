@@ -102,14 +102,16 @@ impl Transcript {
             Choice::Allow | Choice::AllowAlways => ToolStatus::Running,
         };
         self.answered(id, answer);
-        if let Some(tool) = call.and_then(|call| self.build.calls.get(&call).copied()) {
-            self.change(tool, |entry| {
-                if let Body::Tool(tool) = &mut entry.body {
-                    tool.status = status;
-                }
-            });
-        }
+        self.tool_is(call, status);
         true
+    }
+
+    /// Records that a question was declined for the user, who had not answered it.
+    pub fn decline_unanswered(&mut self, ask: &str, reason: &str) {
+        if let Some((id, call)) = self.build.questions.remove(ask) {
+            self.answered(id, Answer::Lapsed { reason: reason.to_owned() });
+            self.tool_is(call, ToolStatus::Declined);
+        }
     }
 
     /// Ends whatever is still open, because the turn is over. `cut` is set where it was cut short, and says why.
@@ -210,6 +212,16 @@ impl Transcript {
             });
         }
         self.build.questions.insert(question.ask, (id, question.call));
+    }
+
+    fn tool_is(&mut self, call: Option<String>, status: ToolStatus) {
+        if let Some(tool) = call.and_then(|call| self.build.calls.get(&call).copied()) {
+            self.change(tool, |entry| {
+                if let Body::Tool(tool) = &mut entry.body {
+                    tool.status = status;
+                }
+            });
+        }
     }
 
     fn lapse(&mut self, ask: &str, reason: &str) {
