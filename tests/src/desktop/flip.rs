@@ -10,7 +10,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use crate::engine::{Engine, see};
 
-use super::app::{App, LOOK, LONG, SOON};
+use super::app::{App, LONG, LOOK, SOON};
 use super::{Home, Options, Page};
 
 /// How long an image may take that nobody has built yet: all of its packages come over the network.
@@ -36,10 +36,10 @@ impl App {
                 Some(now) if now == state => return page,
                 Some("error") => {
                     let details = self.details().await;
-                    self.fail(&format!("the button says error where {state} was waited for:\n{details}")).await
+                    self.fail(&format!("the button says error where {state} was waited for:\n{details}")).await;
                 }
                 _ if Instant::now() >= deadline => {
-                    self.fail(&format!("the button does not say {state} within {within:?}")).await
+                    self.fail(&format!("the button does not say {state} within {within:?}")).await;
                 }
                 _ => tokio::time::sleep(LOOK).await,
             }
@@ -60,6 +60,11 @@ impl App {
 
     /// What the details say, opened by the pointer where they are not open yet.
     pub async fn details(&self) -> String {
+        if let Some(details) = self.page().await.details {
+            return details;
+        }
+        // A pointer that the driver thinks to be on the button already would not be moved.
+        self.hover("tab-bar").await;
         self.hover("container-button").await;
         self.until("the details are open", SOON, async |page| page.details.clone()).await
     }

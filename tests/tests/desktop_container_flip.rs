@@ -1,0 +1,248 @@
+//! The Container button while something goes on: a turn, a question, another tab, fast clicks, a change of mind. The
+//! engine and the CLI are real.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tests::desktop::app::{LONG, SOON};
+use tests::desktop::flip::{self, BUILT};
+use tests::desktop::gate::Gate;
+use tests::desktop::verbs::DETAILS_WITHIN;
+use tests::desktop::{App, Home, Options, Page};
+use tests::engine::BASE;
+use tests::model_api::{Ending, ModelApi, Recorded};
+use thirtyfour::prelude::Key;
+
+/// A stand-in API and the app with one tab, its agent the real CLI, at the tests' engine.
+async fn tab(name: &str) -> (ModelApi, Arc<Home>, App) {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let app = App::launch(name, &home, &api, &Options::real(&[home.workspace("project")]).engine()).await;
+    (api, home, app)
+}
+
+/// Gives the workspace a Dockerfile of its own.
+fn write_dockerfile(home: &Home, text: &str) {
+    home.write(&home.workspace("project").join("Dockerfile.claude"), text);
+}
+
+#[tokio::test]
+async fn two_tabs_one_on_each_side_stream_at_once_and_nothing_of_one_is_in_the_other() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let options = Options::real(&[home.workspace("inside"), home.workspace("outside")]).engine();
+    let app = App::launch("container-two-tabs", &home, &api, &options).await;
+    app.activate(0).await;
+    app.enter().await;
+    app.send("slow: 200 100 alpha").await;
+    app.activate(1).await;
+    app.until_container("off", SOON).await;
+    app.send("slow: 200 100 beta").await;
+    app.until("both answers stream at the API", LONG, async |_| (api.streaming() == 2).then_some(())).await;
+    for (tab, own, other) in [(0, "alpha", "beta"), (1, "beta", "alpha"), (0, "alpha", "beta")] {
+        app.activate(tab).await;
+        let seen = app
+            .until("this tab's own answer streams", LONG, async |page| {
+                page.last_of("assistant").filter(|entry| entry.streaming && entry.text.contains(own)).map(|e| e.length)
+            })
+            .await;
+        app.until("and grows before one's eyes", LONG, async |page| {
+            page.last_of("assistant").filter(|entry| entry.length > seen).map(drop)
+        })
+        .await;
+        let page = app.page().await;
+        let foreign: Vec<_> = page.entries.iter().filter(|entry| entry.text.contains(other)).collect();
+        assert!(foreign.is_empty(), "nothing of the other tab is shown: {foreign:#?}");
+    }
+    app.screenshot("container-two-tabs").await;
+    for (tab, own, other) in [(0, "alpha199", "beta"), (1, "beta199", "alpha")] {
+        app.activate(tab).await;
+        let answer = app.until_entry("assistant", own, LONG).await;
+        assert!(!answer.text.contains(other), "the whole answer is this tab's alone");
+    }
+    let workspaces: Vec<_> = flip::containers(&home).await.into_iter().filter_map(|one| one.labels).collect();
+    assert_eq!(workspaces.len(), 1, "one container, the one tab's: {workspaces:#?}");
+    let sessions: Vec<_> = api.main_requests().iter().map(Recorded::conversation).collect();
+    assert!(!sessions.iter().any(|said| said.contains("alpha") && said.contains("beta")), "nor at the API");
+}
+
+#[tokio::test]
+async fn a_flip_in_a_turn_interrupts_it_and_what_waits_is_answered_inside() {
+    let (api, home, app) = tab("container-mid-turn").await;
+    app.send("slow: 600 100").await;
+    app.until("the answer streams", LONG, async |page| {
+        page.last_of("assistant").filter(|entry| entry.streaming && entry.text.contains("w3")).map(drop)
+    })
+    .await;
+    app.send("say: I have waited").await;
+    app.until("the second message waits", SOON, async |page| {
+        page.entries.iter().any(|entry| entry.queued && entry.text.contains("I have waited")).then_some(())
+    })
+    .await;
+    app.screenshot("container-mid-turn").await;
+    app.enter().await;
+    app.until_entry("assistant", "I have waited", LONG).await;
+    app.until_idle(SOON).await;
+    app.screenshot("container-mid-turn-moved").await;
+    let page = app.page().await;
+    let users = page.of_kind("user");
+    assert_eq!(users.len(), 2, "each message is there once: {:#?}", page.entries);
+    assert!(users[0].text.contains("Interrupted"), "the turn is marked: {:#?}", users[0]);
+    assert!(!users[1].text.contains("Interrupted") && !users[1].queued, "the other was not: {:#?}", users[1]);
+    assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
+    assert!(!page.text.contains("w599"), "the answer was cut short");
+    let requests = api.main_requests();
+    assert_eq!(requests[0].ended, Some(Ending::Left), "nobody listens to the first answer any more");
+    let last = requests.last().unwrap().conversation();
+    assert!(last.contains("slow: 600") && last.contains("I have waited"), "it is one conversation: {last}");
+    assert!(last.contains("/workspace"), "answered in the container");
+    assert_eq!(flip::containers(&home).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_flip_while_a_question_waits_denies_it_and_says_why() {
+    let (api, home, app) = tab("container-asking").await;
+    app.send("bash: touch asked.txt").await;
+    app.until("the agent asks", LONG, async |page| (page.asks == 1).then_some(())).await;
+    app.enter().await;
+    app.until_idle(SOON).await;
+    let page = app.page().await;
+    assert_eq!(page.asks, 0, "nobody waits for an answer any more: {page:#?}");
+    assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
+    app.screenshot("container-asking-moved").await;
+    app.unfold().await;
+    app.until("the page says why it was denied", SOON, async |page| {
+        page.text.contains("the agent moved into a container").then_some(())
+    })
+    .await;
+    app.send("say: and on we go").await;
+    app.until_entry("assistant", "and on we go", LONG).await;
+    let said = api.last().unwrap().conversation();
+    assert!(said.contains("the agent moved into a container"), "the model was told why: {said}");
+    assert!(!home.workspace("project").join("asked.txt").exists(), "the command ran nowhere");
+}
+
+#[tokio::test]
+async fn a_new_conversation_on_each_move_where_the_settings_say_so() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    home.write(&home.settings(), "{\"freshOnToggle\": true}\n");
+    let options = Options::real(&[home.workspace("project")]).engine();
+    let app = App::launch("container-fresh", &home, &api, &options).await;
+    app.send("say: said on the host").await;
+    app.until_entry("assistant", "said on the host", LONG).await;
+    app.enter().await;
+    app.send("say: said inside").await;
+    app.until_entry("assistant", "said inside", LONG).await;
+    assert!(!api.last().unwrap().conversation().contains("said on the host"), "the model does not have it");
+    let page = app.page().await;
+    assert!(page.shows("user", "said on the host"), "the page still shows it: {:#?}", page.entries);
+    assert!(page.shows("notice", "A new conversation begins here"), "and says that: {:#?}", page.entries);
+    app.screenshot("container-fresh").await;
+    app.leave().await;
+    app.send("say: back again").await;
+    app.until_entry("assistant", "back again", LONG).await;
+    let said = api.last().unwrap().conversation();
+    assert!(!said.contains("said inside") && !said.contains("said on the host"), "nor on the way back: {said}");
+}
+
+/// Waits until the button is at rest, and gives its state.
+async fn rest(app: &App) -> String {
+    let at_rest = |page: &Page| {
+        let state = page.container.clone()?;
+        ["off", "running", "error"].contains(&state.as_str()).then_some(state)
+    };
+    let state = app.until("the button comes to rest", LONG, async |page| at_rest(page)).await;
+    let same = |page: &Page| page.container.as_ref() == Some(&state);
+    app.holds("it stays at rest", Duration::from_secs(1), same).await;
+    state
+}
+
+#[tokio::test]
+async fn ten_fast_clicks_end_at_rest_with_at_most_one_container() {
+    let (api, home, app) = tab("container-clicks").await;
+    // The image is there, so that the clicks meet every state, and not only a build.
+    app.enter().await;
+    app.leave().await;
+    app.send("say: before the storm").await;
+    app.until_entry("assistant", "before the storm", LONG).await;
+    let at_once = "for (let i = 0; i < 10; i += 1) document.querySelector('[data-testid=container-button]').click();
+                   return true;";
+    for round in ["at once", "as fast as a hand", "at once again"] {
+        if round == "as fast as a hand" {
+            for _ in 0..10 {
+                app.click("container-button").await;
+            }
+        } else {
+            app.script(at_once).await;
+        }
+        let state = rest(&app).await;
+        let expected = usize::from(state == "running");
+        let left = flip::containers(&home).await;
+        assert_eq!(left.len(), expected, "{round}: the state is {state}: {left:#?}");
+        assert_ne!(state, "error", "{round}: {}", app.details().await);
+        app.send(&format!("say: still here {round}")).await;
+        app.until_entry("assistant", &format!("still here {round}"), LONG).await;
+        app.until_idle(SOON).await;
+        assert!(api.last().unwrap().conversation().contains("before the storm"), "{round}: in the same conversation");
+    }
+}
+
+#[tokio::test]
+async fn a_click_while_building_cancels_the_build() {
+    let (_api, home, app) = tab("container-cancel-build").await;
+    let gate = Gate::closed().await;
+    write_dockerfile(&home, &format!("FROM {BASE}\n{}", gate.instruction()));
+    app.click("container-button").await;
+    let waiting = gate.reached(BUILT).await;
+    app.until_container("building", SOON).await;
+    app.click("container-button").await;
+    app.until_container("off", SOON).await;
+    waiting.until_left(SOON).await;
+    flip::assert_no_container(&home).await;
+    app.send("say: the host never left").await;
+    app.until_entry("assistant", "the host never left", LONG).await;
+}
+
+#[tokio::test]
+async fn a_click_while_starting_takes_the_agent_back() {
+    let (api, home, app) = tab("container-cancel-start").await;
+    // An agent that never answers keeps the state for as long as the test needs it.
+    let deaf = "RUN printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/local/bin/claude && chmod 755 /usr/local/bin/claude";
+    write_dockerfile(&home, &format!("FROM {BASE}\n{deaf}\n"));
+    app.send("say: remember the brown dog").await;
+    app.until_entry("assistant", "the brown dog", LONG).await;
+    app.click("container-button").await;
+    app.until_container("starting", BUILT).await;
+    app.until("the container runs", SOON, async |_| (flip::containers(&home).await.len() == 1).then_some(())).await;
+    app.until("the details tell what is waited for", SOON, async |page| {
+        page.details.as_ref().filter(|text| text.contains("Waiting for the agent")).map(drop)
+    })
+    .await;
+    app.screenshot("container-starting").await;
+    app.send("say: sent on the way").await;
+    app.click("container-button").await;
+    app.until("it goes back", SOON, async |page| (page.container.as_deref() != Some("starting")).then_some(())).await;
+    app.screenshot("container-stopping").await;
+    app.until_container("off", LONG).await;
+    flip::assert_no_container(&home).await;
+    app.until_entry("assistant", "sent on the way", LONG).await;
+    let said = api.last().unwrap().conversation();
+    assert!(said.contains("the brown dog"), "in the same conversation: {said}");
+}
+
+#[tokio::test]
+async fn the_keyboard_alone_moves_the_agent() {
+    let (_api, home, app) = tab("container-keyboard").await;
+    app.script("document.querySelector('[data-testid=container-button]').focus(); return true;").await;
+    let shown = app.until("the details show", DETAILS_WITHIN, async |page| page.details.clone()).await;
+    assert!(shown.contains("Container off"), "focus opens them: {shown}");
+    app.press(Key::Enter).await;
+    let page = app.until_container("running", BUILT).await;
+    assert_eq!(page.container_name.as_deref(), Some("Container: Running"), "a screen reader hears the state");
+    app.press(Key::Escape).await;
+    app.until("Escape closes the details", SOON, async |page| page.details.is_none().then_some(())).await;
+    app.press(Key::Space).await;
+    app.until_container("off", LONG).await;
+    flip::assert_no_container(&home).await;
+}
