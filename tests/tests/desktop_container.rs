@@ -187,6 +187,7 @@ async fn one_conversation_goes_in_and_out_and_the_agent_knows_where_it_is() {
     let page = app.page().await;
     assert_eq!(page.of_kind("user").len(), 3, "the transcript stays, each message once: {:#?}", page.entries);
     assert_eq!(page.of_kind("notice").len(), 2, "with a note for each move: {:#?}", page.entries);
+    app.until_idle(SOON).await;
     app.screenshot("container-back-on-host").await;
 }
 

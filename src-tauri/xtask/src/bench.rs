@@ -1,4 +1,4 @@
-//! Starts the measurements. What is measured and how is the business of `tests/src/bin/bench.rs`.
+//! Starts the measurements. What is measured and how is the business of `tests/src/bin/bench`.
 
 use crate::node;
 use crate::spawn;

@@ -88,7 +88,7 @@ impl App {
     /// Launches the app and waits for nothing in its page.
     pub async fn start(name: &str, home: &Arc<Home>, api: &ModelApi, options: &Options) -> Self {
         let stage = Stage::build(home, options.size, &environment(home, api, options));
-        let binary = super::desktop_program();
+        let binary = home.reach(&super::desktop_program());
         let mut args = options.args.clone();
         for workspace in &options.workspaces {
             args.push("--workspace".to_owned());
@@ -203,7 +203,9 @@ fn environment(home: &Home, api: &ModelApi, options: &Options) -> Vec<(String, S
     .map(|(name, value)| (name.to_owned(), value))
     .to_vec();
     if let Some(claude) = &options.claude {
-        variables.push(("GEMRA_CLAUDE".to_owned(), text(claude.clone())));
+        // One that is not there yet is named as it is.
+        let claude = if claude.is_file() { home.reach(claude) } else { claude.clone() };
+        variables.push(("GEMRA_CLAUDE".to_owned(), text(claude)));
     }
     for (name, value) in &options.env {
         variables.retain(|(known, _)| known != name);

@@ -45,6 +45,22 @@ impl Home {
         self.user
     }
 
+    /// A program that the user can start: the file itself, or, where a folder above it is closed to others, one of the
+    /// same content in these folders.
+    pub fn reach(&self, program: &Path) -> PathBuf {
+        let real = program.canonicalize().unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+        let open = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0);
+        if self.user.is_none() || real.ancestors().all(open) {
+            return program.to_owned();
+        }
+        let copy = self.root.path().join(program.file_name().unwrap_or(program.as_os_str()));
+        if !copy.exists() {
+            let linked = fs::hard_link(&real, &copy).or_else(|_| fs::copy(&real, &copy).map(drop));
+            linked.unwrap_or_else(|error| panic!("{} can be put within reach: {error}", real.display()));
+        }
+        copy
+    }
+
     /// What is `HOME` to the app.
     pub fn home(&self) -> PathBuf {
         self.root.path().join("home")

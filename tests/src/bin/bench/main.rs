@@ -18,7 +18,8 @@ use arguments::Arguments;
 use report::Row;
 
 fn main() -> ExitCode {
-    match arguments::parse(std::env::args().skip(1)).map_err(Trouble::Usage).and_then(|wanted| run(&wanted)) {
+    let wanted = arguments::parse(std::env::args().skip(1)).map_err(Trouble::Usage);
+    match wanted.and_then(|wanted| caught(|| run(&wanted))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(trouble) => {
             tell(&format!("bench: {trouble}"));
@@ -53,6 +54,13 @@ impl Trouble {
             Self::Measurement(_) | Self::File { .. } => ExitCode::FAILURE,
         }
     }
+}
+
+/// The fixtures panic, with all that helps to see why, where they cannot go on: that too is a failed measurement.
+fn caught(work: impl FnOnce() -> Result<(), Trouble>) -> Result<(), Trouble> {
+    // Nothing of what the work has changed is looked at afterwards.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(Trouble::Measurement("a fixture could not go on; see above".to_owned())))
 }
 
 fn run(wanted: &Arguments) -> Result<(), Trouble> {
