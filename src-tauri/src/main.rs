@@ -8,20 +8,25 @@ mod commands;
 mod convert;
 mod logging;
 mod quit;
+mod second;
 mod startup;
 mod wire;
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use gemra_core::app::App;
 use gemra_core::environment::Environment;
+use gemra_core::home::HomeError;
 use tauri::{Manager, WebviewUrl, WebviewWindowBuilder};
 
 use crate::arguments::Arguments;
 
 fn main() -> ExitCode {
-    let workspaces = match arguments::parse(std::env::args().skip(1)) {
+    // A folder whose name is no text is told as one that is not there, not with a panic.
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let workspaces = match arguments::parse(arguments) {
         Ok(Arguments::Open { workspaces }) => workspaces,
         Ok(Arguments::Reap) => {
             tauri::async_runtime::block_on(gemra_core::reaper::run());
@@ -35,6 +40,7 @@ fn main() -> ExitCode {
     let filter = environment.text("GEMRA_LOG");
     let app = match tauri::async_runtime::block_on(App::start(environment, own_program().as_deref())) {
         Ok(app) => app,
+        Err(HomeError::Taken(folder)) => return hand_over(&folder, workspaces),
         Err(error) => return fail(&format!("{error}.")),
     };
     logging::start(&app.log_folder(), filter.as_deref());
@@ -42,6 +48,13 @@ fn main() -> ExitCode {
     match run(app) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&format!("The window could not be opened: {error}.")),
+    }
+}
+
+fn hand_over(folder: &Path, workspaces: Vec<String>) -> ExitCode {
+    match tauri::async_runtime::block_on(second::hand_over(folder, workspaces)) {
+        Ok(()) => say("Gemra is already running; its window is in front."),
+        Err(error) => fail(&format!("{}, and does not answer: {error}.", HomeError::Taken(folder.to_path_buf()))),
     }
 }
 
@@ -71,11 +84,12 @@ async fn open_workspaces(app: &Arc<App>, workspaces: Vec<String>) {
 fn run(app: Arc<App>) -> tauri::Result<()> {
     let folder = app.webview_folder();
     let quit = quit::Quit::new(Arc::clone(&app));
+    let managed = Arc::clone(&app);
     tauri::Builder::default()
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::init())
         .plugin(tauri_plugin_clipboard_manager::init())
-        .manage(app)
+        .manage(managed)
         .invoke_handler(tauri::generate_handler![
             commands::watch_window,
             commands::watch_tab,
@@ -111,6 +125,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
                 .data_directory(folder)
                 .build()?;
             quit::on_signals(tauri.app_handle().clone());
+            second::listen(app, tauri.app_handle().clone());
             Ok(())
         })
         .build(tauri::generate_context!())?

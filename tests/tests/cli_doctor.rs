@@ -144,7 +144,7 @@ fn each_trouble_has_its_class_its_cause_and_its_next_step() {
             false,
             false,
             "/home",
-            "settings-invalid",
+            "home-unusable",
         ),
     ];
     for (what, environment, chat, container, place, code) in cases {

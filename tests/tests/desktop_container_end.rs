@@ -32,6 +32,8 @@ async fn killing_the_app_leaves_no_container_and_the_next_start_goes_back_inside
     let app = App::launch("container-killed-app-again", &home, &api, &Options::real(&[]).engine()).await;
     app.until_entry("notice", "in the middle of a turn", LONG).await;
     assert_eq!(app.page().await.tabs.len(), 1, "the tab is back");
+    let cut = app.page().await.last_of("user").map(|entry| entry.text.clone()).unwrap_or_default();
+    assert!(cut.contains("slow: 600") && cut.contains("Interrupted"), "the message that was cut off is marked: {cut}");
     app.until_container("running", LONG).await;
     app.screenshot("container-taken-up").await;
     let second = flip::container(&home).await.id;

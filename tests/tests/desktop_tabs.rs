@@ -241,3 +241,23 @@ async fn what_is_sent_while_a_turn_runs_is_answered_after_it() {
     app.until_entry("assistant", "later", LONG).await;
     assert_eq!(titles(&app).await, ["one"]);
 }
+
+#[tokio::test]
+async fn a_second_start_opens_its_folders_in_the_window_that_is_there() {
+    let (_api, home, app) = tabs("second-start", &["one"]).await;
+    let other = home.workspace("other");
+    let second = app.start_again(other.parent().unwrap(), &["--workspace", "other", "--workspace", "nowhere"]);
+    let said = format!("{}{}", String::from_utf8_lossy(&second.stdout), String::from_utf8_lossy(&second.stderr));
+    assert!(second.status.success() && said.contains("already running"), "it says where its folders went: {said}");
+    until_titles(&app, &["one", "other"]).await;
+    until_active(&app, 1).await;
+    app.until("a folder that is not there is told in the window", SOON, async |page| {
+        page.text.contains("nowhere").then_some(())
+    })
+    .await;
+    app.screenshot("second-start").await;
+    let third = app.start_again(&other, &["--workspace", "."]);
+    assert!(third.status.success(), "a folder that is open already is no error");
+    until_active(&app, 1).await;
+    until_titles(&app, &["one", "other"]).await;
+}

@@ -119,7 +119,7 @@ async fn claude(environment: &Environment) -> Result<Claude, Failure> {
 
 fn no_home(error: &HomeError) -> Failure {
     Failure::new(
-        Code::SettingsInvalid,
+        Code::HomeUnusable,
         "Gemra has no folder of its own",
         format!("{error}."),
         "Set GEMRA_HOME to a folder that you can write to.",

@@ -113,9 +113,14 @@ impl App {
         self.surroundings.home().webview()
     }
 
+    /// The folder that everything of this instance's is in.
+    pub fn home_folder(&self) -> PathBuf {
+        self.surroundings.home().data().to_path_buf()
+    }
+
     /// Where the log goes.
     pub fn log_folder(&self) -> PathBuf {
-        self.surroundings.home().data().join("logs")
+        self.home_folder().join("logs")
     }
 
     /// A tab's handle.

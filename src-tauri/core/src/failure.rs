@@ -7,6 +7,8 @@
 pub enum Code {
     /// The workspace is not there, is no folder, cannot be read, or is too much to hand over.
     WorkspaceInvalid,
+    /// Gemra cannot have a folder of its own.
+    HomeUnusable,
     /// The settings file is not what it should be.
     SettingsInvalid,
     /// The settings could not be written.
@@ -68,6 +70,7 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::WorkspaceInvalid => "workspace-invalid",
+            Self::HomeUnusable => "home-unusable",
             Self::SettingsInvalid => "settings-invalid",
             Self::SettingsNotSaved => "settings-not-saved",
             Self::ClaudeMissing => "claude-missing",

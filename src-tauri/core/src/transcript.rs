@@ -54,8 +54,8 @@ impl Transcript {
         self.append(Body::User { text, interrupted: false }, false)
     }
 
-    /// Takes what was said before, in another process's time.
-    pub fn restore(&mut self, said: Vec<Said>) {
+    /// Takes what was said before, in another process's time; `cut` where that process died in the middle of a turn.
+    pub fn restore(&mut self, said: Vec<Said>, cut: bool) {
         for said in said {
             match said {
                 Said::User(text) => drop(self.user(text)),
@@ -64,6 +64,11 @@ impl Transcript {
         }
         self.end_turn(None);
         self.forget_process();
+        let last =
+            self.entries.iter().rev().find(|entry| matches!(entry.body, Body::User { .. })).map(|entry| entry.id);
+        if let Some(last) = last.filter(|_| cut) {
+            self.mark_interrupted(last);
+        }
     }
 
     /// Adds a notice.
@@ -95,6 +100,14 @@ impl Transcript {
         self.entries.push(entry.clone());
         self.patches.push(Patch::Append(entry));
         id
+    }
+
+    fn mark_interrupted(&mut self, message: EntryId) {
+        self.change(message, |entry| {
+            if let Body::User { interrupted, .. } = &mut entry.body {
+                *interrupted = true;
+            }
+        });
     }
 
     fn get_mut(&mut self, id: EntryId) -> Option<&mut Entry> {

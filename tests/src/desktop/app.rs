@@ -1,7 +1,7 @@
 //! One run of the app: launched through its own `WebDriver`, ended with it. It knows how a run begins and ends; what is
 //! in the page is `page.rs`'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,7 @@ pub struct App {
     pub(super) name: String,
     stage: Stage,
     home: Arc<Home>,
+    binary: PathBuf,
     pid: u32,
 }
 
@@ -103,7 +104,15 @@ impl App {
             Err(error) => panic!("the app did not come up: {error}\n{}", stage.log_tail()),
         };
         let pid = the_app(&stage, &binary);
-        Self { driver, name: name.to_owned(), stage, home: Arc::clone(home), pid }
+        Self { driver, name: name.to_owned(), stage, home: Arc::clone(home), binary, pid }
+    }
+
+    /// Starts the program once more in the same home, and waits for its end. It gets no display: it needs none.
+    pub fn start_again(&self, folder: &Path, args: &[&str]) -> std::process::Output {
+        let mut command = spawn::command(&self.binary);
+        command.env_clear().env("HOME", self.home.home()).env("GEMRA_HOME", self.home.gemra());
+        command.current_dir(folder).args(args);
+        spawn::output(&mut command).unwrap_or_else(|error| panic!("{}: {error}", self.binary.display()))
     }
 
     /// The folders it runs in.

@@ -285,11 +285,11 @@ fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
 
 fn mounts(wish: &Wish) -> String {
     let own = wish.workspace.display();
-    let mut lines = vec![format!("{own} → /workspace"), format!("{own} → the same path")];
+    let mut lines = vec![format!("{own} → /workspace and the same path")];
     if let Some(common) = &wish.git_common_dir {
         lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
     }
-    lines.push("this project's conversations → ~/.claude/projects/-workspace".to_owned());
+    lines.push("its conversations → ~/.claude/projects".to_owned());
     lines.join("\n")
 }
 

@@ -312,7 +312,7 @@ impl Actor {
     /// Takes up what an instance that died has left of this tab.
     fn take_up(&mut self, left: Option<(Run, Vec<Said>)>) {
         let Some((run, said)) = left else { return };
-        self.transcript.restore(said);
+        self.transcript.restore(said, run.turn);
         self.conversation = run.conversation;
         self.told_place = None;
         self.chosen_model = run.model;

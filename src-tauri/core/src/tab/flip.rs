@@ -426,9 +426,11 @@ impl Actor {
     fn leave(&mut self) {
         let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
         if inside {
+            self.flip.phase = Some("Waiting for the agent in the container to leave".to_owned());
             self.let_go(Leaving::ToHost);
             return;
         }
+        self.flip.phase = Some("Removing the container".to_owned());
         if let Some(gate) = self.flip.gate.take() {
             self.clear(gate);
         }

@@ -136,11 +136,7 @@ impl Transcript {
         if let Some(turn) = self.build.turn.take()
             && let Some(reason) = cut
         {
-            self.change(turn, |entry| {
-                if let Body::User { interrupted, .. } = &mut entry.body {
-                    *interrupted = true;
-                }
-            });
+            self.mark_interrupted(turn);
             self.append(
                 Body::Notice(Notice { topic: Topic::Interrupted, text: reason.to_owned(), detail: None }),
                 false,

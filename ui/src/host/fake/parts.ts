@@ -33,7 +33,7 @@ export const FACTS: Fact[] = [
   {
     name: "Mounts",
     value:
-      "/home/ada/projects/orchard → /workspace\n/home/ada/projects/orchard → the same path\nsession history → ~/.claude/projects/-workspace",
+      "/home/ada/projects/orchard → /workspace and the same path\nits conversations → ~/.claude/projects",
   },
   { name: "Agent", value: "Claude CLI 2.1.197" },
 ];
