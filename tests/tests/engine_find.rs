@@ -1,5 +1,7 @@
 //! Which engine Gemra finds, and what it says where there is none: against a real engine, dead sockets and other users.
 
+use std::sync::{Arc, Mutex};
+
 use gemra_core::container::engine::{Engine as CoreEngine, EngineError};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
@@ -121,6 +123,53 @@ async fn an_engine_that_hangs_is_given_two_seconds() {
     holder.abort();
     assert!(matches!(error, EngineError::NotRunning { .. }), "it does not answer: {error:?}");
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "nobody waits longer: {:?}", began.elapsed());
+}
+
+/// A stand-in that answers as an engine does, and notes what it is asked. Aborted, it is gone.
+async fn noted() -> (String, Arc<Mutex<Vec<String>>>, tokio::task::JoinHandle<()>) {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let notes = Arc::clone(&asked);
+    let task = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = vec![0; 4096];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let line = String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default().to_owned();
+            let what = line.split([' ', '/']).rfind(|part| ["_ping", "version", "info"].contains(part));
+            notes.lock().unwrap().push(what.unwrap_or(&line).to_owned());
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2";
+            let _ = stream.write_all(format!("{head}\r\n\r\n{{}}").as_bytes()).await;
+        }
+    });
+    (address, asked, task)
+}
+
+#[tokio::test]
+async fn an_engine_that_is_known_is_only_asked_whether_it_is_there() {
+    let (address, asked, task) = noted().await;
+    let (elsewhere, asked_elsewhere, _other) = noted().await;
+    let environment = Environment::default();
+    let take = |notes: &Mutex<Vec<String>>| {
+        let mut notes = std::mem::take(&mut *notes.lock().unwrap());
+        notes.sort_unstable();
+        notes
+    };
+    let first = CoreEngine::find(Some(&address), &environment).await.unwrap();
+    assert_eq!(take(&asked), ["_ping", "info", "version"], "one that is new says who it is");
+    let again = CoreEngine::find_again(Some(&first), Some(&address), &environment).await.unwrap();
+    assert_eq!(take(&asked), ["_ping"], "one that is known says that it is there");
+    assert_eq!(again.about(), first.about(), "and is what it was");
+    let other = CoreEngine::find_again(Some(&first), Some(&elsewhere), &environment).await.unwrap();
+    assert_eq!(take(&asked_elsewhere), ["_ping", "info", "version"], "another one is new");
+    assert_eq!(other.address().to_string(), elsewhere, "and is the one that is meant now");
+    assert_eq!(take(&asked), Vec::<String>::new(), "the known one is not asked for it");
+    task.abort();
+    // The port is free again only when the task has been dropped.
+    let _ = task.await;
+    let error = CoreEngine::find_again(Some(&first), Some(&address), &environment).await.unwrap_err();
+    assert!(matches!(error, EngineError::NotRunning { .. }), "one that is gone is gone, known or not: {error:?}");
 }
 
 #[tokio::test]

@@ -29,7 +29,9 @@ pub struct Surroundings {
     reaper: Reaper,
     instance: String,
     builds: Builds,
-    /// By address.
+    /// The one that answered last.
+    engine: Mutex<Option<Engine>>,
+    /// Those that hold containers of ours, by address.
     engines: Mutex<BTreeMap<String, Engine>>,
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
@@ -52,6 +54,7 @@ impl Surroundings {
             reaper,
             instance,
             builds: Builds::default(),
+            engine: Mutex::default(),
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
@@ -89,11 +92,14 @@ impl Surroundings {
         find::Search { named: self.environment.path("GEMRA_CLAUDE"), path: self.environment.os("PATH") }
     }
 
-    /// The engine that the user means, asked anew each time: it may have gone, or come.
+    /// The engine that the user means, looked for anew each time: it may have gone, or come.
     pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
         let setting = self.settings().engine;
         let setting = Some(setting.trim()).filter(|setting| !setting.is_empty());
-        Engine::find(setting, &self.environment).await
+        let before = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let found = Engine::find_again(before.as_ref(), setting, &self.environment).await;
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = found.as_ref().ok().cloned();
+        found
     }
 
     /// The builds under way, shared by all tabs.

@@ -6,7 +6,7 @@ pub mod error;
 mod find;
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::models::{SystemInfo, SystemVersion};
 use bollard::{API_DEFAULT_VERSION, Docker};
@@ -21,6 +21,9 @@ use find::{Candidate, Choice};
 const PING: Duration = Duration::from_secs(2);
 /// How long it may take over a question about itself or one of its objects.
 pub(crate) const QUESTION: Duration = Duration::from_secs(3);
+/// How long what it said of itself is taken for true, as long as it answers. Docker runs two programs to say it, which
+/// is felt at each click, and what it says changes with its installation.
+const TRUSTED: Duration = Duration::from_mins(10);
 /// How long bollard waits for an answer's first byte. Ours are shorter and named, but for a build, whose answer
 /// begins only when the whole context was sent.
 const LONGEST_SILENCE: u64 = 600;
@@ -32,6 +35,15 @@ pub struct Engine {
     address: Address,
     origin: String,
     about: About,
+    asked: Asked,
+}
+
+/// When and where an engine told about itself.
+#[derive(Debug, Clone)]
+struct Asked {
+    at: Instant,
+    /// Of its socket: device, inode, and when the inode changed. Another engine at the same path has another.
+    socket: Option<(u64, u64, i64)>,
 }
 
 /// What an engine said of itself.
@@ -83,6 +95,19 @@ impl Engine {
     /// # Errors
     /// [`EngineError`] names what was tried and why it is no engine.
     pub async fn find(setting: Option<&str>, environment: &Environment) -> Result<Self, EngineError> {
+        Self::find_again(None, setting, environment).await
+    }
+
+    /// The same, where an engine was found before: if it is the one that is meant now, and answers, it is not asked
+    /// who it is once more.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    pub async fn find_again(
+        before: Option<&Self>,
+        setting: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Self, EngineError> {
         let (setting, read) = (setting.map(str::to_owned), environment.clone());
         // Small files, but they may lie on a slow network home.
         let choice =
@@ -90,8 +115,8 @@ impl Engine {
                 EngineError::Refused { call: "a look at its configuration", cause: error.to_string() }
             })??;
         match choice {
-            Choice::Named(candidate) => Self::connect(candidate).await.map_err(Refusal::alone),
-            Choice::Known(candidates) => Self::first(candidates, environment).await,
+            Choice::Named(candidate) => Self::connect(candidate, before).await.map_err(Refusal::alone),
+            Choice::Known(candidates) => Self::first(candidates, before, environment).await,
         }
     }
 
@@ -115,11 +140,15 @@ impl Engine {
         &self.about
     }
 
-    async fn first(candidates: Vec<Candidate>, environment: &Environment) -> Result<Self, EngineError> {
+    async fn first(
+        candidates: Vec<Candidate>,
+        before: Option<&Self>,
+        environment: &Environment,
+    ) -> Result<Self, EngineError> {
         let looked = candidates.iter().map(|candidate| candidate.address.to_string()).collect();
         let mut refusals = Vec::new();
         for candidate in candidates {
-            match Self::connect(candidate).await {
+            match Self::connect(candidate, before).await {
                 Ok(engine) => return Ok(engine),
                 Err(Refusal::Absent(_)) => {}
                 Err(refusal) => refusals.push(refusal),
@@ -146,8 +175,9 @@ impl Engine {
         Err(EngineError::NotRunning { tried })
     }
 
-    async fn connect(candidate: Candidate) -> Result<Self, Refusal> {
+    async fn connect(candidate: Candidate, before: Option<&Self>) -> Result<Self, Refusal> {
         let Candidate { address, origin } = candidate;
+        let mut socket = None;
         let attempt = |cause: String| Attempt { address: address.to_string(), origin: origin.clone(), cause };
         if let Address::Unix(path) = &address {
             // bollard asks whether the path exists and takes "may not look" for "no".
@@ -156,8 +186,13 @@ impl Engine {
                     return Err(Refusal::Forbidden(attempt(error.to_string())));
                 }
                 Err(error) => return Err(Refusal::Absent(attempt(error.to_string()))),
-                Ok(_) => {}
+                Ok(metadata) => socket = identity(&metadata),
             }
+        }
+        if let Some(before) = before.filter(|before| before.is_still(&address, socket))
+            && matches!(tokio::time::timeout(PING, before.docker.ping()).await, Ok(Ok(_)))
+        {
+            return Ok(Self { origin, ..before.clone() });
         }
         let docker = open(&address).map_err(|error| Refusal::Absent(attempt(words(&error))))?;
         match tokio::time::timeout(PING, docker.ping()).await {
@@ -165,15 +200,18 @@ impl Engine {
             Ok(Err(error)) => return Err(Refusal::of(&error, attempt(words(&error)))),
             Err(_) => return Err(Refusal::Dead(attempt(format!("no answer within {PING:?}")))),
         }
-        let asked = async {
-            let version = question("its version", docker.version()).await?;
-            let info = question("its state", docker.info()).await?;
-            Ok::<_, EngineError>((version, info))
-        };
+        let asked =
+            async { tokio::try_join!(question("its version", docker.version()), question("its state", docker.info())) };
         let (version, info) = asked.await.map_err(Refusal::Ill)?;
         let about = About::read(&version, &info);
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
-        Ok(Self { docker, address, origin, about })
+        let asked = Asked { at: Instant::now(), socket };
+        Ok(Self { docker, address, origin, about, asked })
+    }
+
+    /// True where what it said of itself still holds, if it answers at all.
+    fn is_still(&self, address: &Address, socket: Option<(u64, u64, i64)>) -> bool {
+        self.address == *address && self.asked.socket == socket && self.asked.at.elapsed() < TRUSTED
     }
 }
 
@@ -264,6 +302,17 @@ fn io_kind(error: &bollard::errors::Error) -> Option<std::io::ErrorKind> {
         }
         source = inner.source();
     }
+    None
+}
+
+#[cfg(unix)]
+fn identity(metadata: &std::fs::Metadata) -> Option<(u64, u64, i64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino(), metadata.ctime()))
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &std::fs::Metadata) -> Option<(u64, u64, i64)> {
     None
 }
 

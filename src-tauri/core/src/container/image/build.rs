@@ -26,8 +26,11 @@ pub(super) async fn image(
     progress: &watch::Sender<Progress>,
 ) -> Result<Image, ImageError> {
     let tag = recipe.tag();
-    if let Some(id) = find(engine, &tag).await? {
-        call_latest(engine, &id).await?;
+    let (found, latest) = tokio::try_join!(find(engine, &tag), find(engine, super::LATEST))?;
+    if let Some(id) = found {
+        if latest.as_ref() != Some(&id) {
+            call_latest(engine, &id).await?;
+        }
         return Ok(Image { id, tag, built: false });
     }
     build(engine, &recipe, log, progress).await?;
@@ -54,9 +57,6 @@ async fn find(engine: &Engine, name: &str) -> Result<Option<String>, ImageError>
 
 /// Makes `latest` mean this image. It is for people: containers are made from the name by fingerprint.
 async fn call_latest(engine: &Engine, id: &str) -> Result<(), ImageError> {
-    if find(engine, super::LATEST).await?.as_deref() == Some(id) {
-        return Ok(());
-    }
     let options = TagImageOptionsBuilder::new().repo(NAME).tag("latest").build();
     Ok(engine::question("to name the image", engine.api().tag_image(id, Some(options))).await?)
 }

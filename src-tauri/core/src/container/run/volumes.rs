@@ -16,8 +16,9 @@ static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 /// Sees to it that the volumes of `plan` are there.
 pub(super) async fn ensure(engine: &Engine, plan: &Plan) -> Result<(), RunError> {
     let _making = MAKING.lock().await;
-    for volume in &plan.volumes {
-        if !exists(engine, volume).await? {
+    let there = futures_util::future::try_join_all(plan.volumes.iter().map(|volume| exists(engine, volume))).await?;
+    for (volume, there) in plan.volumes.iter().zip(there) {
+        if !there {
             make(engine, plan, volume).await?;
         }
     }
