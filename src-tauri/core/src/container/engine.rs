@@ -6,6 +6,7 @@ pub mod error;
 mod find;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bollard::models::{SystemInfo, SystemVersion};
@@ -34,7 +35,7 @@ pub struct Engine {
     docker: Docker,
     address: Address,
     origin: String,
-    about: About,
+    about: Arc<About>,
     asked: Asked,
 }
 
@@ -203,7 +204,7 @@ impl Engine {
         let asked =
             async { tokio::try_join!(question("its version", docker.version()), question("its state", docker.info())) };
         let (version, info) = asked.await.map_err(Refusal::Ill)?;
-        let about = About::read(&version, &info);
+        let about = Arc::new(About::read(&version, &info));
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
         let asked = Asked { at: Instant::now(), socket };
         Ok(Self { docker, address, origin, about, asked })
