@@ -43,9 +43,12 @@ pub struct Engine {
 #[derive(Debug, Clone)]
 struct Asked {
     at: Instant,
-    /// Of its socket: device, inode, and when the inode changed. Another engine at the same path has another.
-    socket: Option<(u64, u64, i64)>,
+    /// Its socket; another engine at the same path has another.
+    socket: Option<Identity>,
 }
+
+/// Of a socket: its device, its inode, and when that changed.
+type Identity = (u64, u64, i64);
 
 /// What an engine said of itself.
 #[allow(clippy::struct_excessive_bools)] // Independent facts, each of which the engine states by itself.
@@ -187,7 +190,7 @@ impl Engine {
                     return Err(Refusal::Forbidden(attempt(error.to_string())));
                 }
                 Err(error) => return Err(Refusal::Absent(attempt(error.to_string()))),
-                Ok(metadata) => socket = identity(&metadata),
+                Ok(metadata) => socket = Some(identity(&metadata)),
             }
         }
         if let Some(before) = before.filter(|before| before.is_still(&address, socket))
@@ -211,7 +214,7 @@ impl Engine {
     }
 
     /// True where what it said of itself still holds, if it answers at all.
-    fn is_still(&self, address: &Address, socket: Option<(u64, u64, i64)>) -> bool {
+    fn is_still(&self, address: &Address, socket: Option<Identity>) -> bool {
         self.address == *address && self.asked.socket == socket && self.asked.at.elapsed() < TRUSTED
     }
 }
@@ -307,14 +310,15 @@ fn io_kind(error: &bollard::errors::Error) -> Option<std::io::ErrorKind> {
 }
 
 #[cfg(unix)]
-fn identity(metadata: &std::fs::Metadata) -> Option<(u64, u64, i64)> {
+fn identity(metadata: &std::fs::Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
-    Some((metadata.dev(), metadata.ino(), metadata.ctime()))
+    (metadata.dev(), metadata.ino(), metadata.ctime())
 }
 
 #[cfg(not(unix))]
-fn identity(_metadata: &std::fs::Metadata) -> Option<(u64, u64, i64)> {
-    None
+fn identity(_metadata: &std::fs::Metadata) -> Identity {
+    // Sockets are a matter of Unix.
+    (0, 0, 0)
 }
 
 fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
