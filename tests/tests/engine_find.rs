@@ -128,8 +128,8 @@ async fn an_engine_that_hangs_is_given_two_seconds() {
 /// A stand-in that answers as an engine does, and notes what it is asked. Aborted, it is gone.
 async fn noted() -> (String, Arc<Mutex<Vec<String>>>, tokio::task::JoinHandle<()>) {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = format!("tcp://{}", listener.local_addr().unwrap());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let address = format!("tcp://{}", listener.local_addr().expect("it is bound"));
     let asked = Arc::new(Mutex::new(Vec::new()));
     let notes = Arc::clone(&asked);
     let task = tokio::spawn(async move {
@@ -138,7 +138,7 @@ async fn noted() -> (String, Arc<Mutex<Vec<String>>>, tokio::task::JoinHandle<()
             let length = stream.read(&mut request).await.unwrap_or_default();
             let line = String::from_utf8_lossy(&request[..length]).lines().next().unwrap_or_default().to_owned();
             let what = line.split([' ', '/']).rfind(|part| ["_ping", "version", "info"].contains(part));
-            notes.lock().unwrap().push(what.unwrap_or(&line).to_owned());
+            notes.lock().expect("nobody panics with it").push(what.unwrap_or(&line).to_owned());
             let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 2";
             let _ = stream.write_all(format!("{head}\r\n\r\n{{}}").as_bytes()).await;
         }
