@@ -107,8 +107,8 @@ pub(crate) async fn answer(app: State<'_, Arc<App>>, tab: String, ask: String, c
 }
 
 #[tauri::command]
-pub(crate) async fn retry_turn(app: State<'_, Arc<App>>, tab: String) -> Answer<()> {
-    find(&app, tab).map(|tab| tab.retry_turn())
+pub(crate) async fn retry_turn(app: State<'_, Arc<App>>, tab: String, entry: u32) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.retry_turn(EntryId(entry)))
 }
 
 #[tauri::command]

@@ -54,6 +54,8 @@ pub struct App {
 #[derive(Debug, Default)]
 struct Open {
     tabs: Vec<(TabId, Arc<Tab>)>,
+    /// Closed by the user, and not gone yet.
+    closing: Vec<Arc<Tab>>,
     active: Option<TabId>,
     recent: Vec<PathBuf>,
     problems: Vec<Failure>,
@@ -187,10 +189,12 @@ impl App {
                 let next = at.min(open.tabs.len().saturating_sub(1));
                 open.active = open.tabs.get(next).map(|(id, _)| id.clone());
             }
+            open.closing.push(Arc::clone(&tab));
             tab
         };
         self.refresh();
         closed.close().await;
+        self.open().closing.retain(|tab| !Arc::ptr_eq(tab, &closed));
     }
 
     /// Moves a tab to another place in the bar.
@@ -252,7 +256,11 @@ impl App {
 
     /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.
     pub async fn quit(&self) {
-        let tabs: Vec<Arc<Tab>> = std::mem::take(&mut self.open().tabs).into_iter().map(|(_, tab)| tab).collect();
+        let tabs: Vec<Arc<Tab>> = {
+            let mut open = self.open();
+            let closing = open.closing.clone();
+            std::mem::take(&mut open.tabs).into_iter().map(|(_, tab)| tab).chain(closing).collect()
+        };
         let all = futures_util::future::join_all(tabs.iter().map(|tab| tab.close()));
         if tokio::time::timeout(QUIT, all).await.is_err() {
             tracing::warn!("not every tab ended in time");
@@ -334,15 +342,14 @@ impl App {
     }
 
     fn refresh(&self) {
-        let state = {
-            let open = self.open();
-            WindowState {
-                tabs: open.tabs.iter().map(|(_, tab)| tab.summary().borrow().clone()).collect(),
-                active: open.active.clone(),
-                recent: open.recent.clone(),
-                settings: self.settings.borrow().clone(),
-                problems: open.problems.clone(),
-            }
+        // Told under the lock, so that of two changes the later one is told last.
+        let open = self.open();
+        let state = WindowState {
+            tabs: open.tabs.iter().map(|(_, tab)| tab.summary().borrow().clone()).collect(),
+            active: open.active.clone(),
+            recent: open.recent.clone(),
+            settings: self.settings.borrow().clone(),
+            problems: open.problems.clone(),
         };
         self.window.send_if_modified(|old| {
             let changed = **old != state;

@@ -59,6 +59,8 @@ pub enum Code {
     OutOfMemory,
     /// The container was killed from outside.
     KilledExternally,
+    /// The engine would not remove the container, which may still run.
+    NotRemoved,
     /// A phase took too long.
     Timeout,
     /// The request names something that is not there any more.
@@ -96,6 +98,7 @@ impl Code {
             Self::StartFailed => "start-failed",
             Self::OutOfMemory => "out-of-memory",
             Self::KilledExternally => "killed-externally",
+            Self::NotRemoved => "not-removed",
             Self::Timeout => "timeout",
             Self::Gone => "gone",
         }

@@ -68,6 +68,8 @@ pub struct Exit {
     pub out_of_memory: bool,
     /// The last [`STDERR_TAIL`] bytes of stderr.
     pub stderr: String,
+    /// True where the engine would not remove the agent's container, which may still run.
+    pub left: bool,
 }
 
 /// The agent's stdin. Clones write to the same one; a single task writes, so lines are never mixed.

@@ -24,6 +24,12 @@ pub(crate) struct Run {
     pub container: bool,
     /// True where a turn was running.
     pub turn: bool,
+    /// The message of that turn.
+    #[serde(default)]
+    pub said: Option<String>,
+    /// Messages that waited, oldest first.
+    #[serde(default)]
+    pub queue: Vec<String>,
     /// The model, where one was chosen.
     pub model: Option<String>,
     /// The permission mode.
@@ -39,7 +45,7 @@ pub(crate) struct Records {
 #[derive(Debug)]
 enum Order {
     Write(Run),
-    Forget(String, oneshot::Sender<()>),
+    Forget(String, Option<oneshot::Sender<()>>),
 }
 
 /// The records that were left behind in `folder`, and the writer for new ones.
@@ -61,7 +67,9 @@ pub(crate) fn open(folder: PathBuf) -> (Vec<Run>, Records) {
                 }
                 Order::Forget(tab, done) => {
                     let _ = std::fs::remove_file(path(&folder, &tab));
-                    let _ = done.send(());
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
                 }
             }
         }
@@ -78,8 +86,13 @@ impl Records {
     /// Removes a record; resolves when it is gone.
     pub(crate) async fn forget(&self, tab: &str) {
         let (done, gone) = oneshot::channel();
-        let _ = self.orders.send(Order::Forget(tab.to_owned(), done));
+        let _ = self.orders.send(Order::Forget(tab.to_owned(), Some(done)));
         let _ = gone.await;
+    }
+
+    /// Removes a record some time soon.
+    pub(crate) fn forgets(&self, tab: &str) {
+        let _ = self.orders.send(Order::Forget(tab.to_owned(), None));
     }
 }
 
@@ -121,6 +134,8 @@ mod tests {
             conversation: "c".to_owned(),
             container: true,
             turn: false,
+            said: None,
+            queue: vec!["next".to_owned()],
             model: None,
             mode: "default".to_owned(),
         }

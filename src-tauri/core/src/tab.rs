@@ -111,7 +111,9 @@ pub(crate) enum Message {
         ask: String,
         choice: Choice,
     },
-    RetryTurn,
+    RetryTurn {
+        entry: EntryId,
+    },
     Toggle {
         request: String,
         at: tokio::time::Instant,
@@ -190,9 +192,9 @@ impl Tab {
         self.tell(Message::Answer { ask, choice });
     }
 
-    /// Sends the last message again.
-    pub fn retry_turn(&self) {
-        self.tell(Message::RetryTurn);
+    /// Sends the message again that the error `entry` is about. A second time changes nothing.
+    pub fn retry_turn(&self, entry: EntryId) {
+        self.tell(Message::RetryTurn { entry });
     }
 
     /// The Container button was clicked. A `request` that was seen before changes nothing.

@@ -81,6 +81,24 @@ impl Transcript {
         self.append(Body::Error { failure, retry }, false)
     }
 
+    /// The text of the message that the error `entry` is about, if it can be sent again; only once.
+    pub fn take_retry(&mut self, entry: EntryId) -> Option<String> {
+        let at = entry.0 as usize;
+        if !matches!(self.entries.get(at)?.body, Body::Error { retry: true, .. }) {
+            return None;
+        }
+        let text = self.entries[..at].iter().rev().find_map(|entry| match &entry.body {
+            Body::User { text, .. } => Some(text.clone()),
+            _ => None,
+        })?;
+        self.change(entry, |entry| {
+            if let Body::Error { retry, .. } = &mut entry.body {
+                *retry = false;
+            }
+        });
+        Some(text)
+    }
+
     /// The text of the newest message of the user.
     pub fn last_user_text(&self) -> Option<&str> {
         self.entries.iter().rev().find_map(|entry| match &entry.body {

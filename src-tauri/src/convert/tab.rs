@@ -87,7 +87,7 @@ impl From<&State> for wire::ContainerState {
     fn from(state: &State) -> Self {
         match state {
             State::Off => Self::Off,
-            State::Building => Self::Building,
+            State::Building { .. } => Self::Building,
             State::Starting => Self::Starting,
             State::Running => Self::Running,
             State::Stopping { .. } => Self::Stopping,
@@ -101,6 +101,7 @@ impl From<&ContainerView> for wire::Container {
         let ContainerView { state, since, phase, step, facts, took, has_log } = container;
         let (failure, host_agent) = match state {
             State::Error { failure, host_agent } => (Some(failure.into()), *host_agent),
+            State::Building { host_agent } | State::Stopping { host_agent } => (None, *host_agent),
             _ => (None, false),
         };
         let fact = |(name, value): &(String, String)| wire::Fact { name: name.clone(), value: value.clone() };

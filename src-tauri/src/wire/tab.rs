@@ -122,7 +122,7 @@ pub(crate) struct Container {
     /// From the click to Running, in milliseconds.
     pub(crate) took: Option<f64>,
     pub(crate) failure: Option<Failure>,
-    /// True where a host agent still works behind an error: the tab is usable on the host.
+    /// True where the host's agent works behind a build, its end or an error: the tab is usable on the host.
     pub(crate) host_agent: bool,
     /// True where there is a build log to show.
     pub(crate) has_log: bool,

@@ -116,7 +116,7 @@ export class FakeHost implements Host {
     this.tab(tab).answer(ask, choice);
   }
 
-  async retryTurn(tab: string): Promise<void> {
+  async retryTurn(tab: string, _entry: number): Promise<void> {
     this.tab(tab).retry();
   }
 

@@ -30,7 +30,7 @@ export const tauriHost: Host = {
   unqueue: (tab, id) => invoke("unqueue", { tab, id }),
   stopTurn: (tab) => invoke("stop_turn", { tab }),
   answer: (tab, ask, choice) => invoke("answer", { tab, ask, choice }),
-  retryTurn: (tab) => invoke("retry_turn", { tab }),
+  retryTurn: (tab, entry) => invoke("retry_turn", { tab, entry }),
 
   toggleContainer: (request, tab) => invoke("toggle_container", { request, tab }),
   useHost: (tab) => invoke("use_host", { tab }),

@@ -32,7 +32,7 @@ export interface Host {
   unqueue(tab: string, id: string): Promise<string | null>;
   stopTurn(tab: string): Promise<void>;
   answer(tab: string, ask: string, choice: Choice): Promise<void>;
-  retryTurn(tab: string): Promise<void>;
+  retryTurn(tab: string, entry: number): Promise<void>;
 
   toggleContainer(request: string, tab: string): Promise<void>;
   useHost(tab: string): Promise<void>;

@@ -49,6 +49,15 @@ describe("the details", () => {
     expect(sentence(container({ state: "error", hostAgent: false }))).toContain("No agent runs");
   });
 
+  it("say where the agent works while there is no container", () => {
+    expect(sentence(container({ state: "building", hostAgent: true }))).toContain(
+      "goes on working on this machine",
+    );
+    expect(sentence(container({ state: "building", hostAgent: false }))).toContain("starts in the container");
+    expect(sentence(container({ state: "stopping", hostAgent: true }))).toContain("being cancelled");
+    expect(sentence(container({ state: "stopping", hostAgent: false }))).toContain("moving back");
+  });
+
   it("are headed by the failure's class", () => {
     expect(heading(container({ state: "error", failure }))).toBe("No image");
     expect(heading(container({ state: "running" }))).toBe("Container running");
@@ -60,6 +69,7 @@ describe("the copied text", () => {
     const text = detailsText(
       container({
         state: "building",
+        hostAgent: true,
         phase: "Building the image",
         step: { index: 3, total: 12, line: "RUN x" },
         facts: FACTS.slice(3, 4),

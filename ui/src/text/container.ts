@@ -53,13 +53,17 @@ export function sentence(container: Container): string {
     case "off":
       return "The agent runs on this machine.";
     case "building":
-      return "Until the image is ready, the agent goes on working on this machine.";
+      return container.hostAgent
+        ? "Until the image is ready, the agent goes on working on this machine."
+        : "The agent starts in the container as soon as the image is ready.";
     case "starting":
       return "The agent is moving into the container.";
     case "running":
       return "The agent runs in the container.";
     case "stopping":
-      return "The agent is moving back to this machine.";
+      return container.hostAgent
+        ? "The build is being cancelled; the agent goes on working on this machine."
+        : "The agent is moving back to this machine.";
     case "error":
       return container.hostAgent
         ? "This tab still works: the agent runs on this machine."

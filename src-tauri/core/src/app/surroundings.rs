@@ -138,6 +138,10 @@ impl Surroundings {
         self.records.write(run);
     }
 
+    pub(crate) fn forgets_run(&self, tab: &TabId) {
+        self.records.forgets(&tab.0);
+    }
+
     pub(crate) async fn forget_run(&self, tab: &TabId) {
         self.records.forget(&tab.0).await;
     }

@@ -56,10 +56,11 @@ impl Prepared {
         Ok(self.process)
     }
 
-    /// Gives the container up before its agent began. Resolves when it is gone.
-    pub async fn discard(self) {
+    /// Gives the container up before its agent began. Resolves with its end when it is gone, or when the engine would
+    /// not remove it: [`Exit::left`](crate::process::Exit::left).
+    pub async fn discard(self) -> crate::process::Exit {
         drop(self.gate);
-        self.process.stop.stop().await;
+        self.process.stop.stop().await
     }
 
     /// Its end, whoever brings it about: a container may die while it waits.

@@ -9,15 +9,18 @@ pub enum State {
     /// The agent runs on the host.
     #[default]
     Off,
-    /// The image is being looked for and built; the host's agent goes on working.
-    Building,
+    /// The image is being looked for and built.
+    Building {
+        /// True where the host's agent goes on working; false after a failure that left none.
+        host_agent: bool,
+    },
     /// The container is being started; the host's agent is leaving.
     Starting,
     /// The agent in the container has answered.
     Running,
     /// On the way back to the host.
     Stopping {
-        /// True where the host's agent never left, because only a build was cancelled.
+        /// True where the host's agent works already, because only a build beside it was cancelled.
         host_agent: bool,
     },
     /// It failed, and says so until somebody tries again or gives up.
@@ -36,6 +39,8 @@ pub enum Event {
     Click,
     /// "Use host" was clicked.
     UseHost,
+    /// The tab was in a container when its instance died, and goes back there before anything runs on the host.
+    TakenUp,
     /// The image is there.
     ImageReady,
     /// The agent in the container has answered.
@@ -75,6 +80,11 @@ impl State {
         matches!(self, Self::Off)
     }
 
+    /// True where the user wants the agent in a container, whether it is there or not.
+    pub fn wants_container(&self) -> bool {
+        matches!(self, Self::Building { .. } | Self::Starting | Self::Running | Self::Error { .. })
+    }
+
     /// True where the agent of this tab is, or is about to be, the one in the container.
     pub fn is_inside(&self) -> bool {
         matches!(self, Self::Starting | Self::Running)
@@ -85,11 +95,13 @@ impl State {
 pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
     use Effect::{CancelPrepare, Discard, Enter, Leave, Prepare, Settle, UseHost};
     match (state, event) {
-        (State::Off | State::Error { .. }, Event::Click) => (State::Building, vec![Prepare]),
+        (State::Off, Event::Click) => (State::Building { host_agent: true }, vec![Prepare]),
+        (State::Off, Event::TakenUp) => (State::Building { host_agent: false }, vec![Prepare]),
+        (State::Error { host_agent, .. }, Event::Click) => (State::Building { host_agent }, vec![Prepare]),
 
-        (State::Building, Event::Click) => (State::Stopping { host_agent: true }, vec![CancelPrepare]),
-        (State::Building, Event::ImageReady) => (State::Starting, vec![Enter]),
-        (State::Building, Event::Failed(failure)) => (State::Error { failure, host_agent: true }, vec![]),
+        (State::Building { host_agent }, Event::Click) => (State::Stopping { host_agent }, vec![CancelPrepare]),
+        (State::Building { .. }, Event::ImageReady) => (State::Starting, vec![Enter]),
+        (State::Building { host_agent }, Event::Failed(failure)) => (State::Error { failure, host_agent }, vec![]),
 
         (State::Starting | State::Running, Event::Click) => (State::Stopping { host_agent: false }, vec![Leave]),
         (State::Running, Event::Again) => (State::Starting, vec![Enter]),
@@ -105,7 +117,10 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         }
 
         (State::Error { host_agent: true, .. }, Event::UseHost) => (State::Off, vec![]),
-        (State::Error { host_agent: false, .. }, Event::UseHost) => (State::Off, vec![UseHost]),
+        // Whatever the failure left is waited for: while a tab is off no container of it exists.
+        (State::Error { host_agent: false, .. }, Event::UseHost) => {
+            (State::Stopping { host_agent: false }, vec![Leave])
+        }
 
         (state, _) => (state, vec![]),
     }
@@ -123,7 +138,8 @@ mod tests {
     fn states() -> Vec<(&'static str, State)> {
         vec![
             ("off", State::Off),
-            ("building", State::Building),
+            ("building", State::Building { host_agent: true }),
+            ("building anew", State::Building { host_agent: false }),
             ("starting", State::Starting),
             ("running", State::Running),
             ("cancelling", State::Stopping { host_agent: true }),
@@ -137,6 +153,7 @@ mod tests {
         vec![
             ("click", Event::Click),
             ("use host", Event::UseHost),
+            ("taken up", Event::TakenUp),
             ("image", Event::ImageReady),
             ("answer", Event::AgentAnswered),
             ("failure", Event::Failed(failure())),
@@ -150,9 +167,13 @@ mod tests {
     /// changes nothing.
     const TABLE: &[(&str, &str, &str, &[Effect])] = &[
         ("off", "click", "building", &[Effect::Prepare]),
+        ("off", "taken up", "building anew", &[Effect::Prepare]),
         ("building", "click", "cancelling", &[Effect::CancelPrepare]),
         ("building", "image", "starting", &[Effect::Enter]),
         ("building", "failure", "not built", &[]),
+        ("building anew", "click", "leaving", &[Effect::CancelPrepare]),
+        ("building anew", "image", "starting", &[Effect::Enter]),
+        ("building anew", "failure", "not running", &[]),
         ("starting", "click", "leaving", &[Effect::Leave]),
         ("starting", "answer", "running", &[Effect::Settle]),
         ("starting", "failure", "not running", &[Effect::Discard]),
@@ -167,8 +188,8 @@ mod tests {
         ("leaving", "failure", "not running", &[Effect::Discard]),
         ("not built", "click", "building", &[Effect::Prepare]),
         ("not built", "use host", "off", &[]),
-        ("not running", "click", "building", &[Effect::Prepare]),
-        ("not running", "use host", "off", &[Effect::UseHost]),
+        ("not running", "click", "building anew", &[Effect::Prepare]),
+        ("not running", "use host", "leaving", &[Effect::Leave]),
     ];
 
     #[test]
@@ -183,6 +204,34 @@ mod tests {
                 assert_eq!(next, Some(expected), "{from} + {happens} leads there");
                 assert_eq!(effects, wanted, "{from} + {happens} has these effects");
             }
+        }
+    }
+
+    #[test]
+    fn off_always_has_an_agent_on_the_host() {
+        // Every way from Off by six events of any kind: wherever it comes back to Off, either the host's agent
+        // never left, or it is started.
+        let mut ways = vec![(State::Off, true)];
+        for _ in 0..6 {
+            let mut longer = Vec::new();
+            for (state, works) in &ways {
+                for (happens, event) in events() {
+                    let (next, effects) = step(state.clone(), event);
+                    let works = (*works || effects.contains(&Effect::UseHost)) && !effects.contains(&Effect::Enter);
+                    // A tab that is taken up has no agent yet.
+                    let works = works && !(happens == "taken up" && state.is_off());
+                    if next.is_off() {
+                        assert!(works || *state == State::Off, "{state:?} + {happens} leaves a tab without an agent");
+                    }
+                    if let State::Error { host_agent, .. } | State::Building { host_agent } = &next {
+                        assert_eq!(*host_agent, works, "{state:?} + {happens} says the truth about the host's agent");
+                    }
+                    if !longer.contains(&(next.clone(), works)) {
+                        longer.push((next, works));
+                    }
+                }
+            }
+            ways = longer;
         }
     }
 

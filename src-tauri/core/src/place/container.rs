@@ -18,7 +18,7 @@ use crate::container::spec::{self, Limits, Network, Wish};
 use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
-use crate::process::Process;
+use crate::process::{Exit, Process};
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
@@ -207,9 +207,9 @@ impl Gate {
         Err(released)
     }
 
-    /// Removes the container; resolves when it is gone.
-    pub async fn discard(self) {
-        self.prepared.discard().await;
+    /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
+    pub async fn discard(self) -> Exit {
+        self.prepared.discard().await
     }
 }
 

@@ -193,8 +193,13 @@ async fn supervise(
         errors.abort();
     }
     let stderr = tail.lock().map(|tail| tail.text()).unwrap_or_default();
-    let ended =
-        Exit { code: status.and_then(|s| s.code()), signal: status.and_then(signal_of), out_of_memory: false, stderr };
+    let ended = Exit {
+        code: status.and_then(|s| s.code()),
+        signal: status.and_then(signal_of),
+        out_of_memory: false,
+        stderr,
+        left: false,
+    };
     tracing::debug!(code = ?ended.code, signal = ?ended.signal, "a process ended");
     exit.send_replace(Some(ended));
 }

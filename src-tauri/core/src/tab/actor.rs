@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use super::agent::Slot;
+use super::agent::{Launched, Slot};
 use super::flip::Flip;
 use super::view::{AgentView, Queued, TurnView, Usage, View};
 use super::{Message, Opening, Summary, TabId};
@@ -84,6 +84,11 @@ pub(super) struct Actor {
     pub(super) flip: Flip,
     /// The conversation's id, minted before the agent's first byte.
     pub(super) conversation: String,
+    /// The one that the agent which is being started begins, where that is a new one.
+    pub(super) coming: Option<String>,
+    /// Where an agent of this tab has answered last.
+    pub(super) was_at: Option<Place>,
+    pub(super) launched: Launched,
     pub(super) chosen_model: Option<String>,
     pub(super) model: Option<String>,
     pub(super) mode: Mode,
@@ -98,7 +103,8 @@ pub(super) struct Actor {
     /// What was last told to the watchers.
     told: Option<View>,
     recorded: Option<Run>,
-    closing: Option<oneshot::Sender<()>>,
+    /// Whoever waits for the end of the tab; nobody does while it is open.
+    closing: Vec<oneshot::Sender<()>>,
 }
 
 /// Why the actor woke.
@@ -145,6 +151,9 @@ impl Actor {
             epoch: 0,
             flip: Flip::default(),
             conversation: uuid::Uuid::new_v4().to_string(),
+            coming: None,
+            was_at: None,
+            launched: Launched::default(),
             chosen_model: None,
             model: None,
             mode: Mode::Default,
@@ -156,7 +165,7 @@ impl Actor {
             deadlines: Vec::new(),
             told: None,
             recorded: None,
-            closing: None,
+            closing: Vec::new(),
         };
         actor.take_up(left);
         (actor, receiver)
@@ -175,16 +184,16 @@ impl Actor {
                 Wake::Timer => self.on_timer(),
                 Wake::Orphaned => break,
             }
-            if self.closing.is_some() && self.slot.is_at_rest() && self.flip.is_at_rest() {
+            if self.is_closing() && self.slot.is_at_rest() && self.flip.is_at_rest() {
                 break;
             }
             self.tell();
         }
-        if self.closing.is_some() {
+        if self.is_closing() {
             // A tab that was closed has no run to take up; one that was dropped with the app keeps its record.
             self.surroundings.forget_run(&self.id).await;
         }
-        if let Some(reply) = self.closing.take() {
+        for reply in self.closing {
             let _ = reply.send(());
         }
     }
@@ -233,7 +242,7 @@ impl Actor {
             }
             Message::StopTurn => self.on_stop_turn(),
             Message::Answer { ask, choice } => self.on_answer(&ask, choice),
-            Message::RetryTurn => self.on_retry_turn(),
+            Message::RetryTurn { entry } => self.on_retry_turn(entry),
             Message::Toggle { request, at } => {
                 if self.is_new(&request) {
                     self.on_click(at);
@@ -252,7 +261,9 @@ impl Actor {
                 }
             }
             Message::Close { reply } => {
-                self.closing = Some(reply);
+                self.closing.push(reply);
+                // What the user closes is not taken up again, even if the app ends before the agent does.
+                self.surroundings.forgets_run(&self.id);
                 self.on_close();
             }
             Message::Done(Done::Started { epoch, result }) => self.on_started(epoch, result),
@@ -280,8 +291,13 @@ impl Actor {
         self.deadlines.push((Instant::now() + after, what));
     }
 
+    /// What was waited for has come.
+    pub(super) fn forget_deadline(&mut self, what: Deadline) {
+        self.deadlines.retain(|(_, known)| *known != what);
+    }
+
     pub(super) fn is_closing(&self) -> bool {
-        self.closing.is_some()
+        !self.closing.is_empty()
     }
 
     /// A sender for a task of the tab's own. `None` where the tab is ending.
@@ -311,7 +327,15 @@ impl Actor {
 
     /// Takes up what an instance that died has left of this tab.
     fn take_up(&mut self, left: Option<(Run, Vec<Said>)>) {
-        let Some((run, said)) = left else { return };
+        let Some((run, mut said)) = left else { return };
+        // The CLI may not have come to writing down what it was given last.
+        let last = said.iter().rev().find_map(|said| match said {
+            Said::User(text) => Some(text.trim()),
+            Said::Agent(_) => None,
+        });
+        if let Some(text) = run.said.filter(|text| !text.starts_with('/') && last != Some(text.trim())) {
+            said.push(Said::User(text));
+        }
         self.transcript.restore(said, run.turn);
         self.conversation = run.conversation;
         self.told_place = None;
@@ -320,6 +344,7 @@ impl Actor {
         let what = if run.turn { "in the middle of a turn" } else { "between two turns" };
         let text = format!("Gemra ended unexpectedly {what}. The conversation is taken up again.");
         self.transcript.notice(Topic::Interrupted, text, None);
+        self.queue = run.queue.into_iter().map(|text| Queued { id: uuid::Uuid::new_v4().to_string(), text }).collect();
         self.flip.take_up(run.container);
     }
 
@@ -355,12 +380,14 @@ impl Actor {
             workspace: self.workspace.path().to_path_buf(),
             title: self.title.clone(),
             conversation: self.conversation.clone(),
-            container: !self.flip.state().is_off(),
+            container: self.flip.state().wants_container(),
             turn: self.turn != TurnView::Idle,
+            said: (self.turn != TurnView::Idle).then(|| self.transcript.last_user_text().map(str::to_owned)).flatten(),
+            queue: self.queue.iter().map(|queued| queued.text.clone()).collect(),
             model: self.chosen_model.clone(),
             mode: self.mode.as_str().to_owned(),
         };
-        if self.recorded.as_ref() != Some(&run) && self.closing.is_none() {
+        if self.recorded.as_ref() != Some(&run) && !self.is_closing() {
             self.recorded = Some(run.clone());
             self.surroundings.record_run(run);
         }

@@ -1,6 +1,7 @@
 //! The agent's process as its tab sees it: starting it on the host, hearing it, letting it go, and what follows when
 //! it is gone. Which place it runs in matters only to the words of a failure.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio_util::task::AbortOnDropHandle;
@@ -12,6 +13,7 @@ use crate::agent::claude::launch::{self, Launch};
 use crate::agent::claude::session::Session;
 use crate::agent::claude::{find, sessions};
 use crate::agent::{Choice, Mode};
+use crate::container::run::RunError;
 use crate::failure::{Code, Failure};
 use crate::place::{Place, host};
 use crate::process::{Exit, Output, Process};
@@ -67,13 +69,29 @@ pub(super) struct Running {
     pub(super) session: Session,
     ready: bool,
     lines_ended: bool,
-    /// Set once it has said that the conversation is not there.
-    session_missing: bool,
     /// Set once it was asked to go: why, and so what follows.
     leaving: Option<Leaving>,
-    /// Questions that were denied because it goes, and whose tools have not come back. The turn is interrupted only
-    /// then: an interruption that comes first makes the CLI forget the reason of the denial.
-    denials: u32,
+    /// Why it is about to end, where that is known before.
+    fault: Option<Fault>,
+    /// Calls that were denied because it goes, and have not come back. The turn is interrupted only then: an
+    /// interruption that comes first makes the CLI forget the reason of the denial.
+    denied: BTreeSet<String>,
+}
+
+/// Why an agent is about to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// It has said that the conversation is not there.
+    SessionMissing,
+    /// It did not answer the handshake, and was killed for it.
+    Deaf,
+}
+
+/// What an agent was started with. What the user chose since has to be told to it once it answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Launched {
+    pub(super) model: Option<String>,
+    pub(super) mode: Mode,
 }
 
 /// Why an agent was asked to go.
@@ -105,13 +123,22 @@ impl Leaving {
 
 impl Running {
     pub(super) fn new(epoch: u32, place: Place, process: Process) -> Self {
-        let (session, ready, lines_ended) = (Session::default(), false, false);
-        Self { epoch, place, process, session, ready, lines_ended, session_missing: false, leaving: None, denials: 0 }
+        Self {
+            epoch,
+            place,
+            process,
+            session: Session::default(),
+            ready: false,
+            lines_ended: false,
+            leaving: None,
+            fault: None,
+            denied: BTreeSet::new(),
+        }
     }
 
-    /// True where it takes messages.
+    /// True where it takes messages. One that has closed its output is dying, whatever is known of it yet.
     pub(super) fn is_ready(&self) -> bool {
-        self.ready && self.leaving.is_none()
+        self.ready && self.leaving.is_none() && !self.lines_ended
     }
 
     pub(super) fn is_leaving(&self) -> bool {
@@ -122,14 +149,11 @@ impl Running {
         !self.lines_ended
     }
 
-    /// A tool has come back. Where it was the last one denied, the turn is interrupted now.
-    pub(super) fn tool_came_back(&mut self) {
-        if self.denials > 0 {
-            self.denials -= 1;
-            if self.denials == 0 {
-                let line = self.session.interrupt();
-                self.process.input.send(line);
-            }
+    /// A call has come back. Where it was the last one denied, the turn is interrupted now.
+    pub(super) fn came_back(&mut self, call: &str) {
+        if self.denied.remove(call) && self.denied.is_empty() {
+            let line = self.session.interrupt();
+            self.process.input.send(line);
         }
     }
 
@@ -138,21 +162,26 @@ impl Running {
     }
 
     pub(super) fn misses_its_session(&mut self) {
-        self.session_missing = true;
+        self.fault = Some(Fault::SessionMissing);
     }
 }
 
 impl Actor {
     /// Starts the agent on the host, in the conversation as it stands.
     pub(super) fn start_on_host(&mut self) {
+        if self.is_closing() {
+            return;
+        }
         self.epoch += 1;
         let epoch = self.epoch;
         let surroundings = self.surroundings.clone();
         let workspace = self.workspace.clone();
-        let conversation = self.conversation.clone();
-        let (model, mode, allowed) = (self.chosen_model.clone(), self.mode, self.allowed.clone());
-        let mode = if mode == Mode::BypassPermissions { Mode::Default } else { mode };
-        self.mode = mode;
+        let conversation = self.conversation_at(Place::Host);
+        let allowed = self.allowed.clone();
+        self.launched = self.launches();
+        // On the host nobody acts without asking.
+        self.mode = self.launched.mode;
+        let Launched { model, mode } = self.launched.clone();
         let task = self.task(async move {
             let result = async {
                 let search = surroundings.search();
@@ -180,6 +209,36 @@ impl Actor {
             Some(task) => Slot::Starting { _task: task },
             None => Slot::Empty,
         };
+    }
+
+    /// What an agent that is started now gets. It may act without asking only when it has answered from a container.
+    pub(super) fn launches(&self) -> Launched {
+        let mode = if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode };
+        Launched { model: self.chosen_model.clone(), mode }
+    }
+
+    /// The conversation that an agent at `place` is to have: where the settings want it, a new one after a move. It
+    /// becomes the tab's when that agent answers; until then the old one can be gone back to.
+    pub(super) fn conversation_at(&mut self, place: Place) -> String {
+        let moves = self.was_at.is_some_and(|was| was != place);
+        let fresh = moves && self.surroundings.settings().fresh_on_toggle && self.transcript.last_user_text().is_some();
+        self.coming = fresh.then(|| uuid::Uuid::new_v4().to_string());
+        self.coming.clone().unwrap_or_else(|| self.conversation.clone())
+    }
+
+    /// Tells an agent that has just answered what was chosen since it was started.
+    pub(super) fn catch_up(&mut self) {
+        let (mode, model) = (self.mode, self.chosen_model.clone());
+        let launched = std::mem::replace(&mut self.launched, Launched { model: model.clone(), mode });
+        let Some(running) = self.slot.running() else { return };
+        if launched.mode != mode {
+            let line = running.session.set_mode(mode);
+            running.process.input.send(line);
+        }
+        if launched.model != model {
+            let line = running.session.set_model(model.as_deref().unwrap_or("default"));
+            running.process.input.send(line);
+        }
     }
 
     /// Runs a task of the tab's own and reports what comes of it. It ends with its handle.
@@ -249,7 +308,7 @@ impl Actor {
         let turn = self.turn != TurnView::Idle;
         let Some(running) = self.slot.running() else {
             self.slot = Slot::Empty;
-            self.on_left(why);
+            self.on_left(why, false);
             return;
         };
         if running.leaving.replace(why).is_some() {
@@ -259,13 +318,14 @@ impl Actor {
         if turn && running.ready && !matches!(why, Leaving::Closing | Leaving::Stuck) {
             let denial = Choice::Deny { reason: format!("The user did not answer, because {}.", why.reason()) };
             for ask in running.session.waiting() {
+                let call = running.session.call(&ask);
                 if let Some(line) = running.session.answer(&ask, &denial) {
                     running.process.input.send(line);
-                    running.denials += 1;
+                    running.denied.extend(call);
                     self.transcript.decline_unanswered(&ask, why.reason());
                 }
             }
-            if running.denials == 0 {
+            if running.denied.is_empty() {
                 let line = running.session.interrupt();
                 running.process.input.send(line);
             }
@@ -290,18 +350,13 @@ impl Actor {
     }
 
     pub(super) fn on_no_handshake(&mut self, epoch: u32) {
-        let Some(running) = self.slot.running().filter(|running| running.epoch == epoch && !running.ready) else {
-            return;
-        };
-        let (place, stop) = (running.place, running.process.stop.clone());
-        stop.kill();
-        let cause = format!("It did not answer within {} seconds.", HANDSHAKE.as_secs());
-        let failure = not_started(cause, "Press Retry. If it goes on, run `claude` in a terminal to see what it says.");
-        match place {
-            Place::Host => {
-                self.slot = Slot::Failed(failure);
-            }
-            Place::Container => self.on_container_failed(failure),
+        let waits = |running: &&mut Running| running.epoch == epoch && !running.ready && !running.is_leaving();
+        let Some(running) = self.slot.running().filter(waits) else { return };
+        running.fault = Some(Fault::Deaf);
+        // Its end is what is told, because until then nobody else may have the conversation.
+        running.process.stop.kill();
+        if running.place == Place::Container {
+            self.on_container_failed(deaf());
         }
     }
 
@@ -309,7 +364,8 @@ impl Actor {
         let Slot::Running(running) = std::mem::replace(&mut self.slot, Slot::Empty) else {
             return;
         };
-        let Running { place, process, leaving, ready, session_missing: missing, .. } = *running;
+        let Running { epoch, place, process, leaving, ready, fault, .. } = *running;
+        self.forget_deadline(Deadline::Interrupt(epoch));
         if let Some(group) = process.group {
             self.surroundings.reaper().release(group);
         }
@@ -321,31 +377,35 @@ impl Actor {
         self.transcript.end_turn((turn != TurnView::Idle).then_some(reason.as_str()));
         self.transcript.forget_process();
         if let Some(why) = leaving {
-            self.on_left(why);
+            self.on_left(why, exit.left);
             return;
         }
-        let failure = match place {
-            Place::Host => host_failure(exit, ready, missing),
-            Place::Container if missing => session_missing(&exit.stderr),
-            Place::Container => Failure::from(&crate::container::run::why(exit)),
+        let failure = match (fault, place) {
+            (Some(Fault::SessionMissing), _) => session_missing(&exit.stderr),
+            (Some(Fault::Deaf), _) => deaf().with_detail(&exit.stderr),
+            (None, Place::Host) => host_failure(exit, ready),
+            (None, Place::Container) => Failure::from(&crate::container::run::why(exit)),
         };
         match place {
             Place::Host => {
                 tracing::warn!(how = how(exit), "the agent ended by itself");
                 self.slot = Slot::Failed(failure);
             }
-            Place::Container => self.on_container_agent_gone(failure),
+            Place::Container => {
+                let left = if exit.left { format!(" {}.", RunError::Left) } else { String::new() };
+                self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure });
+            }
         }
     }
 
-    /// What follows when an agent that was asked to go is gone.
-    fn on_left(&mut self, why: Leaving) {
+    /// What follows when an agent that was asked to go is gone; `left` where its container may not be.
+    fn on_left(&mut self, why: Leaving, left: bool) {
         if self.is_closing() {
             return;
         }
         match why {
             Leaving::ToContainer => self.on_host_left(),
-            Leaving::ToHost => self.on_container_left(),
+            Leaving::ToHost => self.on_container_left(left),
             Leaving::Restart | Leaving::Stuck => self.start_where_we_are(),
             Leaving::Closing => {}
         }
@@ -359,15 +419,16 @@ impl Actor {
 
     /// A new conversation of the agent; what is shown stays.
     pub(super) fn on_start_fresh(&mut self) {
-        self.renew_conversation();
+        self.renew_conversation(uuid::Uuid::new_v4().to_string());
         match &self.slot {
             Slot::Running(_) => self.let_go(Leaving::Restart),
             _ => self.on_retry_agent(),
         }
     }
 
-    pub(super) fn renew_conversation(&mut self) {
-        self.conversation = uuid::Uuid::new_v4().to_string();
+    pub(super) fn renew_conversation(&mut self, conversation: String) {
+        self.conversation = conversation;
+        self.coming = None;
         self.usage = super::view::Usage::default();
         self.allowed.clear();
         self.told_place = Some(Place::Host);
@@ -385,6 +446,12 @@ impl Actor {
             _ => self.slot = Slot::Empty,
         }
     }
+}
+
+/// The failure of an agent that says nothing.
+fn deaf() -> Failure {
+    let cause = format!("It did not answer within {} seconds.", HANDSHAKE.as_secs());
+    not_started(cause, "Press Retry. If it goes on, run `claude` in a terminal to see what it says.")
 }
 
 /// The failure of a conversation that is not there.
@@ -411,10 +478,7 @@ fn how(exit: &Exit) -> String {
     }
 }
 
-fn host_failure(exit: &Exit, ready: bool, missing: bool) -> Failure {
-    if missing {
-        return session_missing(&exit.stderr);
-    }
+fn host_failure(exit: &Exit, ready: bool) -> Failure {
     if !ready {
         let cause = format!("The Claude CLI ended before it was ready ({}).", how(exit));
         return not_started(cause, "Read what it said, mend it, then press Retry.").with_detail(&exit.stderr);

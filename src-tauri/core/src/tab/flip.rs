@@ -10,9 +10,9 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
-use super::agent::{Leaving, Slot};
+use super::agent::{Launched, Leaving, Slot};
 use super::view::{BuildStep, ContainerView};
-use crate::agent::Mode;
+use crate::container::run::RunError;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
@@ -37,8 +37,8 @@ pub(crate) enum Report {
     Entered { entered: u32, result: Result<Gate, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
-    /// What was cancelled or left over is gone.
-    Cleared { entered: u32, result: Result<(), Failure> },
+    /// What was cancelled or left over is gone, unless the engine left it.
+    Cleared { left: bool },
 }
 
 /// The Container button's state and all that belongs to it.
@@ -59,7 +59,10 @@ pub(super) struct Flip {
     /// How many containers are being started. Such a task is never cut off, because the engine would finish what it
     /// has begun: what comes of it too late is removed.
     entering: u32,
-    work: Option<AbortOnDropHandle<()>>,
+    /// How many are being removed. Nobody may cut that off either.
+    clearing: u32,
+    /// The search for the image. It is cut off by whatever ends the building.
+    preparing: Option<AbortOnDropHandle<()>>,
     /// True where the tab was in a container when an instance died, and has to go back there.
     taken_up: bool,
 }
@@ -79,7 +82,8 @@ impl Default for Flip {
             image: None,
             gate: None,
             entering: 0,
-            work: None,
+            clearing: 0,
+            preparing: None,
             taken_up: false,
         }
     }
@@ -100,7 +104,10 @@ impl Flip {
 
     /// True while the agent is between two places.
     pub(super) fn is_moving(&self) -> bool {
-        matches!(self.state, State::Starting | State::Stopping { host_agent: false })
+        matches!(
+            self.state,
+            State::Building { host_agent: false } | State::Starting | State::Stopping { host_agent: false }
+        )
     }
 
     /// True while messages have to wait for the other place.
@@ -110,7 +117,7 @@ impl Flip {
 
     /// True where nothing of the container's exists or is on its way.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.gate.is_none() && self.work.is_none() && self.entering == 0
+        self.gate.is_none() && self.preparing.is_none() && self.entering == 0 && self.clearing == 0
     }
 
     pub(super) fn view(&self) -> ContainerView {
@@ -127,18 +134,16 @@ impl Flip {
 }
 
 impl Actor {
-    /// Starts the tab's agent where the tab was last.
+    /// Starts the tab's agent where the tab was last. One that was in a container does not run on the host meanwhile.
     pub(super) fn begin(&mut self) {
-        self.start_on_host();
         if std::mem::take(&mut self.flip.taken_up) {
-            self.on_click(Instant::now());
+            self.drive(Event::TakenUp);
+        } else {
+            self.start_on_host();
         }
     }
 
     pub(super) fn on_click(&mut self, at: Instant) {
-        if self.is_closing() {
-            return;
-        }
         if matches!(self.flip.state, State::Off | State::Error { .. }) {
             self.flip.clicked = Some(at);
         }
@@ -153,8 +158,11 @@ impl Actor {
     pub(super) fn start_where_we_are(&mut self) {
         match self.flip.state {
             State::Running => self.drive(Event::Again),
-            State::Starting | State::Stopping { host_agent: false } | State::Error { host_agent: false, .. } => {}
-            State::Off | State::Building | State::Stopping { .. } | State::Error { .. } => self.start_on_host(),
+            State::Starting
+            | State::Building { host_agent: false }
+            | State::Stopping { host_agent: false }
+            | State::Error { host_agent: false, .. } => {}
+            State::Off | State::Building { .. } | State::Stopping { .. } | State::Error { .. } => self.start_on_host(),
         }
     }
 
@@ -168,26 +176,37 @@ impl Actor {
     }
 
     pub(super) fn on_container_agent_gone(&mut self, failure: Failure) {
-        if self.flip.state.is_off() {
-            // It was given up and killed, and "use host" was clicked before it was gone.
-            self.start_on_host();
-        }
         self.drive(Event::AgentGone(failure));
+        self.come_to_rest();
     }
 
     /// The host's agent has exited, so that the conversation is free.
     pub(super) fn on_host_left(&mut self) {
         match self.flip.state {
             State::Starting => self.open_gate(),
-            State::Stopping { .. } if self.flip.is_at_rest() => self.drive(Event::Stopped),
-            State::Off => self.start_on_host(),
-            _ => {}
+            _ => self.come_to_rest(),
         }
     }
 
-    /// The agent in the container has exited and its container is gone.
-    pub(super) fn on_container_left(&mut self) {
-        self.drive(Event::Stopped);
+    /// The agent in the container has exited and its container is gone, unless the engine `left` it.
+    pub(super) fn on_container_left(&mut self, left: bool) {
+        if left {
+            self.drive(Event::Failed(Failure::from(&RunError::Left)));
+        }
+        self.come_to_rest();
+    }
+
+    /// Ends the way back once nothing is left of what was cancelled or stopped.
+    fn come_to_rest(&mut self) {
+        if self.is_closing() || !self.flip.is_at_rest() {
+            return;
+        }
+        match self.flip.state {
+            State::Stopping { host_agent: true } => self.drive(Event::Stopped),
+            State::Stopping { host_agent: false } if self.slot.is_at_rest() => self.drive(Event::Stopped),
+            State::Off if matches!(self.slot, Slot::Empty) => self.start_on_host(),
+            _ => {}
+        }
     }
 
     pub(super) fn on_container_too_slow(&mut self, entered: u32) {
@@ -206,7 +225,7 @@ impl Actor {
 
     /// Ends everything of the container's, because the tab is being closed.
     pub(super) fn close_container(&mut self) {
-        self.flip.work = None;
+        self.flip.preparing = None;
         if let Some(gate) = self.flip.gate.take() {
             self.clear(gate);
         }
@@ -216,7 +235,7 @@ impl Actor {
         match report {
             Report::News { entered, news } if entered == self.flip.entered => self.on_news(news),
             Report::Prepared { entered, result } if entered == self.flip.entered => {
-                self.flip.work = None;
+                self.flip.preparing = None;
                 match result {
                     Ok(image) => {
                         self.flip.image = Some(image);
@@ -227,61 +246,47 @@ impl Actor {
             }
             Report::Entered { entered, result } => self.on_entered(entered, result),
             Report::Opened { entered, result } => self.on_opened(entered, result),
-            Report::Cleared { entered, result } if entered == self.flip.entered => {
-                self.flip.work = None;
-                self.on_cleared(result);
+            Report::Cleared { left } => {
+                self.flip.clearing = self.flip.clearing.saturating_sub(1);
+                self.on_container_left(left);
             }
-            Report::News { .. } | Report::Prepared { .. } | Report::Cleared { .. } => {}
+            Report::News { .. } | Report::Prepared { .. } => {}
         }
     }
 
     fn on_entered(&mut self, entered: u32, result: Result<Gate, Failure>) {
         self.flip.entering = self.flip.entering.saturating_sub(1);
-        let wanted = entered == self.flip.entered && self.flip.state == State::Starting && !self.is_closing();
         match result {
-            Ok(gate) if wanted => {
+            Ok(gate) if self.is_wanted(entered) => {
                 self.flip.gate = Some(gate);
                 self.open_gate();
             }
             Ok(gate) => self.clear(gate),
-            Err(failure) if wanted => self.drive(Event::Failed(failure)),
-            Err(_) => self.on_cleared(Ok(())),
+            Err(failure) if self.is_wanted(entered) => self.drive(Event::Failed(failure)),
+            Err(_) => self.come_to_rest(),
         }
     }
 
     fn on_opened(&mut self, entered: u32, result: Result<Process, Failure>) {
         self.flip.entering = self.flip.entering.saturating_sub(1);
-        let wanted = entered == self.flip.entered && self.flip.state == State::Starting && !self.is_closing();
         match result {
-            Ok(process) if wanted => {
+            Ok(process) if self.is_wanted(entered) => {
                 self.epoch += 1;
                 self.flip.phase = Some("Waiting for the agent to answer".to_owned());
                 self.shake_hands(Place::Container, process);
             }
-            Ok(process) => {
-                let entered = self.flip.entered;
-                self.flip.work = self.task(async move {
-                    process.stop.kill();
-                    process.stop.gone().await;
-                    Done::Container(Report::Cleared { entered, result: Ok(()) })
-                });
-            }
-            Err(failure) if wanted => self.drive(Event::Failed(failure)),
-            Err(_) => self.on_cleared(Ok(())),
+            Ok(process) => self.clearing(async move {
+                process.stop.kill();
+                process.stop.gone().await.left
+            }),
+            Err(failure) if self.is_wanted(entered) => self.drive(Event::Failed(failure)),
+            Err(_) => self.come_to_rest(),
         }
     }
 
-    /// What was cancelled is gone; so is the state, unless the host's agent is still on its way out.
-    fn on_cleared(&mut self, result: Result<(), Failure>) {
-        match result {
-            Ok(()) => {
-                let stays = self.flip.state == (State::Stopping { host_agent: true });
-                if (stays || self.slot.is_at_rest()) && self.flip.is_at_rest() {
-                    self.drive(Event::Stopped);
-                }
-            }
-            Err(failure) => self.drive(Event::Failed(failure)),
-        }
+    /// True where what was begun in the n-th state is what the tab waits for now.
+    fn is_wanted(&self, entered: u32) -> bool {
+        entered == self.flip.entered && self.flip.state == State::Starting && !self.is_closing()
     }
 
     fn on_news(&mut self, news: News) {
@@ -305,6 +310,10 @@ impl Actor {
     }
 
     fn drive(&mut self, event: Event) {
+        if self.is_closing() {
+            // Nothing begins any more; what exists is ended by the close.
+            return;
+        }
         let before = std::mem::take(&mut self.flip.state);
         let happened = format!("{event:?}");
         let (after, effects) = step(before.clone(), event);
@@ -317,15 +326,19 @@ impl Actor {
         self.flip.entered += 1;
         self.flip.since = SystemTime::now();
         self.flip.phase = None;
-        self.flip.work = None;
-        if after != State::Building {
+        self.flip.preparing = None;
+        if !matches!(after, State::Building { .. }) {
             self.flip.step = None;
+        }
+        if after.is_off() {
+            self.flip.facts.clear();
+            self.flip.took = None;
         }
         match after {
             State::Starting => self.deadline(STARTING, Deadline::Container(self.flip.entered)),
             State::Stopping { .. } => self.deadline(STOPPING, Deadline::Container(self.flip.entered)),
             // The build has a watchdog of its own, because it may rightly take long.
-            State::Off | State::Building | State::Running | State::Error { .. } => {}
+            State::Off | State::Building { .. } | State::Running | State::Error { .. } => {}
         }
         for effect in effects {
             self.perform(effect);
@@ -335,11 +348,8 @@ impl Actor {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Prepare => self.prepare(),
-            Effect::CancelPrepare => {
-                // Dropping the task has cancelled the build; the report makes the state visible before it passes.
-                let entered = self.flip.entered;
-                self.flip.work = self.task(async move { Done::Container(Report::Cleared { entered, result: Ok(()) }) });
-            }
+            // Dropping the task has cancelled the build; the report makes the state visible before it passes.
+            Effect::CancelPrepare => self.clearing(std::future::ready(false)),
             Effect::Enter => self.enter(),
             Effect::Leave => self.leave(),
             Effect::Discard => {
@@ -350,21 +360,9 @@ impl Actor {
                     running.process.stop.kill();
                 }
             }
-            Effect::UseHost => {
-                let back = !self.flip.facts.is_empty();
-                self.flip.facts.clear();
-                self.flip.took = None;
-                if back {
-                    if self.surroundings.settings().fresh_on_toggle {
-                        self.renew_conversation();
-                    }
-                    self.transcript.notice(Topic::Host, "The agent runs on the host again.", None);
-                }
-                // An agent that is still leaving is waited for; its end starts the next one.
-                if !matches!(self.slot, Slot::Running(_)) {
-                    self.start_on_host();
-                }
-            }
+            // An agent that is still leaving is waited for; its end starts the next one.
+            Effect::UseHost if matches!(self.slot, Slot::Running(_)) => {}
+            Effect::UseHost => self.start_on_host(),
             Effect::Settle => self.settle(),
         }
     }
@@ -377,7 +375,7 @@ impl Actor {
         let entered = self.flip.entered;
         let order = self.order();
         let news = self.news();
-        self.flip.work = self.task(async move {
+        self.flip.preparing = self.task(async move {
             Done::Container(Report::Prepared { entered, result: container::prepare(&order, news).await })
         });
     }
@@ -389,10 +387,7 @@ impl Actor {
             self.drive(Event::Failed(failure));
             return;
         };
-        let moves = self.flip.clicked.is_some();
-        if moves && self.surroundings.settings().fresh_on_toggle && self.transcript.last_user_text().is_some() {
-            self.renew_conversation();
-        }
+        self.launched = self.launches();
         let entered = self.flip.entered;
         let order = self.order();
         let news = self.news();
@@ -415,7 +410,7 @@ impl Actor {
             return;
         }
         let (Some(gate), Some(reports)) = (self.flip.gate.take(), self.reports()) else { return };
-        let (entered, conversation) = (self.flip.entered, self.conversation.clone());
+        let (entered, conversation) = (self.flip.entered, self.conversation_at(Place::Container));
         self.flip.entering += 1;
         tokio::spawn(async move {
             let result = gate.open(conversation).await;
@@ -434,13 +429,18 @@ impl Actor {
         if let Some(gate) = self.flip.gate.take() {
             self.clear(gate);
         }
-        // Otherwise a container is being started, and is removed as soon as it is there.
+        // A container that is being started is removed as soon as it is there; where nothing is left this is the end.
+        self.come_to_rest();
     }
 
     fn settle(&mut self) {
         self.flip.took = self.flip.clicked.take().map(|clicked| clicked.elapsed());
         if let Some(took) = self.flip.took {
             tracing::info!(tab = %self.id, milliseconds = took.as_secs_f64() * 1000.0, "click to running");
+        }
+        if self.was_at == Some(Place::Container) {
+            self.deliver();
+            return;
         }
         let image = self.flip.image.as_ref().map(|image| image.name.clone()).unwrap_or_default();
         self.transcript.notice(
@@ -452,21 +452,28 @@ impl Actor {
     }
 
     fn clear(&mut self, gate: Gate) {
-        let entered = self.flip.entered;
-        self.flip.work = self.task(async move {
-            gate.discard().await;
-            Done::Container(Report::Cleared { entered, result: Ok(()) })
+        self.clearing(async move { gate.discard().await.left });
+    }
+
+    /// Waits for the end of something that is not wanted any more; `work` says whether the engine has left it.
+    fn clearing(&mut self, work: impl Future<Output = bool> + Send + 'static) {
+        let Some(reports) = self.reports() else { return };
+        self.flip.clearing += 1;
+        tokio::spawn(async move {
+            let left = work.await;
+            let _ = reports.send(Message::Done(Done::Container(Report::Cleared { left })));
         });
     }
 
     fn order(&self) -> Order {
+        let Launched { model, mode } = self.launched.clone();
         Order {
             surroundings: self.surroundings.clone(),
             tab: self.id.clone(),
             workspace: self.workspace.clone(),
-            model: self.chosen_model.clone(),
+            model,
             allowed: self.allowed.clone(),
-            mode: if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode },
+            mode,
         }
     }
 
@@ -484,7 +491,7 @@ impl Actor {
 fn name(state: &State) -> &'static str {
     match state {
         State::Off => "off",
-        State::Building => "building",
+        State::Building { .. } => "building",
         State::Starting => "starting",
         State::Running => "running",
         State::Stopping { .. } => "stopping",

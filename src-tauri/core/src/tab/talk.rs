@@ -10,7 +10,7 @@ use crate::agent::claude::launch;
 use crate::agent::{Choice, Event, Mode, Outcome, Retry, TurnEnd};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
-use crate::transcript::Topic;
+use crate::transcript::{EntryId, Topic};
 
 /// How long an agent may take to end a turn that was to be cut short; then it is started again.
 const INTERRUPT: Duration = Duration::from_secs(10);
@@ -36,7 +36,11 @@ impl Actor {
             Place::Container => launch::in_a_container(self.workspace.path()),
         });
         let (line, told) = running.session.user(&message.text, reminder.as_deref());
-        running.process.input.send(line);
+        if !running.process.input.send(line) {
+            // It is gone, and its end is about to be told; the message waits for the next one.
+            self.queue.push_front(message);
+            return;
+        }
         if told {
             self.told_place = Some(place);
         }
@@ -78,9 +82,11 @@ impl Actor {
         }
     }
 
-    pub(super) fn on_retry_turn(&mut self) {
-        if let Some(text) = self.transcript.last_user_text().map(str::to_owned) {
-            self.on_send(uuid::Uuid::new_v4().to_string(), text);
+    /// Sends the message once more that the error `entry` is about, before anything that waits.
+    pub(super) fn on_retry_turn(&mut self, entry: EntryId) {
+        if let Some(text) = self.transcript.take_retry(entry) {
+            self.queue.push_front(Queued { id: uuid::Uuid::new_v4().to_string(), text });
+            self.deliver();
         }
     }
 
@@ -127,6 +133,11 @@ impl Actor {
                 self.model = model.or(self.model.take());
                 self.mode = mode.unwrap_or(self.mode);
                 self.version = version.or(self.version.take());
+                let leaving = self.slot.running().is_some_and(|running| running.is_leaving());
+                if self.turn == TurnView::Idle && !leaving {
+                    // The agent began by itself, as it does when something that it left running has ended.
+                    self.turn = TurnView::Running { since: at, retry: None };
+                }
             }
             Event::ModeIs(mode) => self.mode = mode,
             Event::ModelIs(model) => self.model = model.or(self.model.take()),
@@ -140,10 +151,8 @@ impl Actor {
             }
             Event::TurnEnded(end) => self.on_turn_ended(end),
             seen => {
-                if matches!(seen, Event::ToolAnswered { .. })
-                    && let Some(running) = self.slot.running()
-                {
-                    running.tool_came_back();
+                if let (Event::ToolAnswered { call, .. }, Some(running)) = (&seen, self.slot.running()) {
+                    running.came_back(call);
                 }
                 self.trying_again(None);
                 self.transcript.apply(seen, at);
@@ -154,10 +163,22 @@ impl Actor {
     fn on_ready(&mut self) {
         let Some(running) = self.slot.running() else { return };
         running.answered();
-        let place = running.place;
-        if place == Place::Container {
-            self.on_container_answered();
+        if running.is_leaving() {
+            return;
         }
+        let place = running.place;
+        if let Some(conversation) = self.coming.take() {
+            self.renew_conversation(conversation);
+        }
+        self.catch_up();
+        match place {
+            Place::Container => self.on_container_answered(),
+            Place::Host if self.was_at == Some(Place::Container) => {
+                self.transcript.notice(Topic::Host, "The agent runs on the host again.", None);
+            }
+            Place::Host => {}
+        }
+        self.was_at = Some(place);
         self.deliver();
     }
 
@@ -176,6 +197,9 @@ impl Actor {
                 running.misses_its_session();
             }
             return;
+        }
+        if let Some(epoch) = self.slot.running().map(|running| running.epoch) {
+            self.forget_deadline(Deadline::Interrupt(epoch));
         }
         let asked = matches!(self.turn, TurnView::Interrupting { .. }) || leaving;
         let had_turn = std::mem::replace(&mut self.turn, TurnView::Idle) != TurnView::Idle;

@@ -87,7 +87,7 @@ describe("entries", () => {
     const retry = vi.spyOn(host, "retryTurn");
     expect(all("entry")[1]?.textContent).toMatch(/refused the key.*401.*ANTHROPIC_API_KEY/s);
     one("retry-turn").click();
-    expect(retry).toHaveBeenCalledExactlyOnceWith("tab-1");
+    expect(retry).toHaveBeenCalledExactlyOnceWith("tab-1", Number(all("entry")[1]?.dataset["entryId"]));
   });
 
   it("are about sixty in a long conversation", async () => {

@@ -232,7 +232,13 @@ export class FakeTab {
     const total = BUILD.length;
     this.log = [];
     this.#tell([{ kind: "log", reset: true, lines: [] }]);
-    this.contain({ ...off(), state: "building", phase: "Building the image", facts: FACTS.slice(0, 2) });
+    this.contain({
+      ...off(),
+      state: "building",
+      hostAgent: true,
+      phase: "Building the image",
+      facts: FACTS.slice(0, 2),
+    });
     for (const [at, line] of BUILD.entries()) {
       this.#after(at * STEP_MS, () => {
         const lines = [`Step ${at + 1}/${total} : ${line}`, ` ---> ${(0xa1b2c3 + at * 7919).toString(16)}`];

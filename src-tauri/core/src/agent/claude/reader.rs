@@ -229,6 +229,11 @@ fn unreadable(line: &str) -> Event {
         .ok()
         .and_then(|value| value.get("type").and_then(Value::as_str).map(str::to_owned));
     match kind {
+        // A turn ends with its result, whatever else a later CLI writes into that.
+        Some(kind) if kind == "result" => Event::TurnEnded(TurnEnd {
+            outcome: Outcome::Failed { text: format!("its result cannot be read: {}", head(line)) },
+            usage: TurnUsage::default(),
+        }),
         Some(kind) => Event::Unknown { kind, raw: head(line) },
         None => Event::Garbage { line: head(line) },
     }

@@ -43,6 +43,8 @@ impl Session {
             match event {
                 Event::Asked(question) => drop(self.questions.insert(question.ask.clone(), question.clone())),
                 Event::AskWithdrawn { ask } => drop(self.questions.remove(ask)),
+                // Nobody waits for an answer any more, withdrawn or not.
+                Event::TurnEnded(_) => self.questions.clear(),
                 _ => {}
             }
         }
@@ -89,6 +91,11 @@ impl Session {
     pub fn rules(&self, ask: &str) -> Vec<String> {
         let always = self.questions.get(ask).and_then(|question| question.always.as_ref());
         always.map(|always| always.rules.clone()).unwrap_or_default()
+    }
+
+    /// The call that a question is about, where it is said.
+    pub fn call(&self, ask: &str) -> Option<String> {
+        self.questions.get(ask)?.call.clone()
     }
 
     /// The questions that wait.

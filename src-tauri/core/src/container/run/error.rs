@@ -118,6 +118,9 @@ pub enum RunError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
+    /// The engine would not remove the container.
+    #[error("The engine did not remove the container, which may still run and hold the conversation")]
+    Left,
     /// It is not wanted any more.
     #[error("The start was cancelled")]
     Cancelled,
@@ -206,6 +209,12 @@ impl From<&RunError> for Failure {
             )
             .with_detail(stderr),
             RunError::Engine(error) => Self::from(error),
+            RunError::Left => Self::new(
+                Code::NotRemoved,
+                "The container was not removed",
+                cause,
+                "See whether the engine still answers; Gemra goes on trying. Use host starts the agent here all the same.",
+            ),
             RunError::Cancelled => Self::new(Code::Gone, "The start was cancelled", cause, "Press Retry to start."),
         }
     }
@@ -217,8 +226,12 @@ mod tests {
 
     #[test]
     fn an_end_becomes_a_class() {
-        let exit =
-            |code, out_of_memory, stderr: &str| Exit { code, signal: None, out_of_memory, stderr: stderr.to_owned() };
+        let exit = |code, out_of_memory, stderr: &str| Exit {
+            code,
+            out_of_memory,
+            stderr: stderr.to_owned(),
+            ..Exit::default()
+        };
         let cases = [
             (exit(Some(137), true, ""), Code::OutOfMemory),
             (exit(Some(137), false, ""), Code::KilledExternally),

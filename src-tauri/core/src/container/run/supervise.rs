@@ -145,15 +145,34 @@ pub(super) async fn supervise(mut watched: Watched) {
         watched.reader.abort();
     }
     let (code, out_of_memory) = judge(&mut watched, code).await;
-    if let Err(error) = super::remove(&watched.engine, &watched.id).await {
-        tracing::warn!(id = watched.id, %error, "the container could not be removed; the next start sweeps it");
+    let removed = super::remove(&watched.engine, &watched.id).await;
+    if let Err(error) = &removed {
+        tracing::warn!(id = watched.id, %error, "the container could not be removed; it is tried again");
+        tokio::spawn(remove_later(Arc::clone(&watched.engine), watched.id.clone()));
     }
     watched.events.abort();
     watched.ended.abort();
     let stderr = watched.tail.lock().map(|tail| tail.text()).unwrap_or_default();
     let signal = code.filter(|code| (129..=192).contains(code)).map(|code| code - 128);
     tracing::debug!(?code, out_of_memory, "a container ended");
-    watched.exit.send_replace(Some(Exit { code, signal, out_of_memory, stderr }));
+    watched.exit.send_replace(Some(Exit { code, signal, out_of_memory, stderr, left: removed.is_err() }));
+}
+
+/// Goes on asking an engine that would not remove a container: one that comes back must not keep it. What is left when
+/// the app ends is swept at the next start.
+async fn remove_later(engine: Arc<Engine>, id: String) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        tokio::time::sleep(pause).await;
+        match super::remove(&engine, &id).await {
+            Ok(()) => {
+                tracing::info!(id, "a container that was left is gone");
+                return;
+            }
+            Err(error) => tracing::debug!(id, %error, "a container is left still"),
+        }
+        pause = (pause * 2).min(Duration::from_secs(30));
+    }
 }
 
 /// The exit code, and whether the agent itself ran out of memory. A command of the agent's that did is its own affair.
