@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gemra_core::agent::Choice;
+use gemra_core::agent::{Choice, Mode};
 use gemra_core::app::App;
 use gemra_core::environment::Environment;
 use gemra_core::failure::Code;
@@ -186,6 +186,82 @@ async fn closing_a_tab_ends_even_a_deaf_agent_and_its_children() {
 }
 
 #[tokio::test]
+async fn quitting_waits_for_a_tab_that_is_being_closed_and_forgets_it() {
+    let bench = Bench::new(&[]).await;
+    let pids = bench.folder.path().join("pids");
+    bench.settings(&[("SCRIPTED_AGENT_PIDS", pids.to_str().unwrap())]).await;
+    let (tab, page) = bench.tab().await;
+    let id = bench.app.window().borrow().tabs[0].id.clone();
+    // Deaf, so that its end takes the whole ladder.
+    for text in ["fork", "ignore-eof", "say ready"] {
+        tab.send(fresh(), text.to_owned()).await;
+    }
+    page.until("the fork", |page| page.said().last().is_some_and(|said| said == "ready")).await;
+    let pid: String = std::fs::read_to_string(&pids).unwrap().trim().to_owned();
+    let app = Arc::clone(&bench.app);
+    let closing = tokio::spawn(async move { app.close_tab(&id).await });
+    let runs = bench.folder.path().join("home/runs");
+    wait_for("the record's end", || (std::fs::read_dir(&runs).unwrap().count() == 0).then_some(())).await;
+    assert!(alive(&pid), "what the user closes is forgotten at once, though its agent {pid} still runs");
+    bench.app.quit().await;
+    wait_for("the agent's end", || (!alive(&pid)).then_some(())).await;
+    assert!(closing.is_finished() || closing.await.is_ok(), "the close has come to its end");
+    assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0, "nothing is taken up at the next start");
+}
+
+#[tokio::test]
+async fn what_is_chosen_while_the_agent_starts_is_told_to_it() {
+    let bench = Bench::new(&[]).await;
+    let (tab, page) = bench.tab().await;
+    tab.set_mode(Mode::Plan);
+    tab.send(fresh(), "mode".to_owned()).await;
+    page.until("an answer", |page| page.said().len() == 1).await;
+    assert_eq!(page.said(), ["mode: plan"], "the agent was started before the choice, and has it before the message");
+    assert_eq!(page.view().unwrap().mode, Mode::Plan, "and the page shows what is so");
+}
+
+#[tokio::test]
+async fn a_retry_is_of_the_message_that_failed_and_counts_once() {
+    let bench = Bench::new(&[]).await;
+    let (tab, page) = bench.tab().await;
+    tab.send(fresh(), "fail 529".to_owned()).await;
+    tab.send(fresh(), "say queued".to_owned()).await;
+    page.until("the queued message's answer", |page| page.said() == ["queued"]).await;
+    let error = |page: &Page| {
+        page.entries().iter().find(|entry| matches!(entry.body, Body::Error { retry: true, .. })).map(|entry| entry.id)
+    };
+    let failed = page.wait("the error", error).await;
+    tab.retry_turn(failed);
+    tab.retry_turn(failed);
+    tab.send(fresh(), "say last".to_owned()).await;
+    page.until("the last answer", |page| page.said() == ["queued", "last"]).await;
+    let users = page.texts(|body| matches!(body, Body::User { .. }));
+    assert_eq!(users, ["fail 529", "say queued", "fail 529", "say last"], "not of the newest, and not twice");
+}
+
+#[tokio::test]
+async fn a_turn_ends_with_its_result_whatever_that_looks_like() {
+    let bench = Bench::new(&[]).await;
+    let (tab, page) = bench.tab().await;
+    tab.send(fresh(), "odd-result".to_owned()).await;
+    tab.send(fresh(), "say after".to_owned()).await;
+    page.until("the next answer", |page| page.said() == ["after"]).await;
+}
+
+#[tokio::test]
+async fn a_turn_that_the_agent_begins_by_itself_is_shown_and_can_be_stopped() {
+    let bench = Bench::new(&[]).await;
+    let (tab, page) = bench.tab().await;
+    let turn = |page: &Page| page.view().map(|view| view.turn);
+    tab.send(fresh(), "again".to_owned()).await;
+    page.until("the message's turn to be over", |page| page.view().is_some_and(|view| view.usage.turns == 1)).await;
+    page.until("the agent's own turn", |page| matches!(turn(page), Some(TurnView::Running { .. }))).await;
+    tab.stop_turn();
+    tab.send(fresh(), "say mine".to_owned()).await;
+    page.until("the answer", |page| page.said() == ["mine"]).await;
+}
+
+#[tokio::test]
 async fn a_missing_cli_is_said_and_found_once_it_is_there() {
     let bench = Bench::with_cli(Path::new("not/yet"), &[]).await;
     let (tab, page) = bench.tab().await;
@@ -209,6 +285,7 @@ async fn a_second_instance_of_a_home_is_refused_and_a_dead_one_is_taken_up() {
     let bench = Bench::new(&[]).await;
     let (tab, page) = bench.tab().await;
     tab.send(fresh(), "wait".to_owned()).await;
+    tab.send(fresh(), "say queued".to_owned()).await;
     page.until("a turn", |page| matches!(page.view().map(|view| view.turn), Some(TurnView::Running { .. }))).await;
     assert!(App::start(bench.environment(), None).await.is_err(), "one instance a home");
     let Bench { app, folder, cli } = bench;
@@ -217,7 +294,7 @@ async fn a_second_instance_of_a_home_is_refused_and_a_dead_one_is_taken_up() {
         let files = std::fs::read_dir(&runs).ok()?.flatten().map(|file| file.path());
         // A record that is being written has another name.
         let record = files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "json"))?;
-        std::fs::read_to_string(record).ok()?.contains("\"turn\": true").then_some(())
+        std::fs::read_to_string(record).ok()?.contains("say queued").then_some(())
     })
     .await;
     // Dropped as by a crash: nothing is closed, nothing forgotten.
@@ -229,6 +306,11 @@ async fn a_second_instance_of_a_home_is_refused_and_a_dead_one_is_taken_up() {
     let page = Page::watch(&tab).await;
     let marks = page.topics(Topic::Interrupted);
     assert!(marks[0].contains("in the middle of a turn"), "and says that it was interrupted: {marks:?}");
+    page.until("the answer to what had waited", |page| page.said() == ["queued"]).await;
+    let users = page.texts(|body| matches!(body, Body::User { .. }));
+    assert_eq!(users, ["wait", "say queued"], "nothing is lost that the CLI had not written down, and nothing doubled");
+    let cut = |body: &Body| matches!(body, Body::User { interrupted: true, .. });
+    assert_eq!(page.texts(cut), ["wait"], "what was cut off is marked");
     tab.close().await;
     assert_eq!(std::fs::read_dir(&runs).unwrap().count(), 0, "a tab that was closed leaves no record");
 }

@@ -9,8 +9,8 @@ use tests::desktop::app::{LONG, SOON};
 use tests::desktop::flip::{self, BUILT};
 use tests::desktop::gate::Gate;
 use tests::desktop::verbs::DETAILS_WITHIN;
-use tests::desktop::{App, Home, Options};
-use tests::engine::BASE;
+use tests::desktop::{App, Home, Options, Page};
+use tests::engine::{BASE, Engine};
 use tests::model_api::{Ending, ModelApi, Recorded};
 use thirtyfour::prelude::Key;
 
@@ -256,4 +256,79 @@ async fn the_keyboard_alone_moves_the_agent() {
     app.press(Key::Space).await;
     app.until_container("off", LONG).await;
     flip::assert_no_container(&home).await;
+}
+
+/// Kills the agent's container from outside, and waits until the tab says so.
+async fn kill_the_container(app: &App, home: &Home) {
+    let id = flip::container(home).await.id.unwrap_or_default();
+    Engine::shared().api().kill_container(&id, None).await.expect("the engine kills it");
+    app.until("the end is told", LONG, async |page| (page.container.as_deref() == Some("error")).then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_retry_that_comes_to_nothing_still_leads_back_to_the_host() {
+    let (api, home, app) = tab("container-retry-fails").await;
+    let file = home.workspace("project").join("Dockerfile.claude");
+    let use_host = async || {
+        app.details().await;
+        app.click("use-host").await;
+        app.until_container("off", LONG).await;
+        flip::assert_no_container(&home).await;
+    };
+    app.send("say: remember the green hat").await;
+    app.until_entry("assistant", "the green hat", LONG).await;
+
+    // After a crash inside nobody works on the host, and a retry that fails must not claim otherwise.
+    app.enter().await;
+    kill_the_container(&app, &home).await;
+    write_dockerfile(&home, &format!("FROM {BASE}\nRUN exit 9\n"));
+    app.details().await;
+    app.click("retry").await;
+    let failed = async |page: &Page| page.details.clone().filter(|text| text.contains("with code 9"));
+    let details = app.until("the build's failure", BUILT, failed).await;
+    assert!(details.contains("No agent runs in this tab"), "the truth about the host: {details}");
+    app.send("say: sent while nobody was there").await;
+    use_host().await;
+    app.until_entry("assistant", "sent while nobody was there", LONG).await;
+    assert!(api.last().unwrap().conversation().contains("the green hat"), "in the same conversation");
+
+    // The same where the retry is called off.
+    std::fs::remove_file(&file).unwrap();
+    app.enter().await;
+    kill_the_container(&app, &home).await;
+    let gate = Gate::closed().await;
+    write_dockerfile(&home, &format!("FROM {BASE}\n{}", gate.instruction()));
+    app.details().await;
+    app.click("retry").await;
+    let waiting = gate.reached(BUILT).await;
+    let details = app.details().await;
+    assert!(details.contains("starts in the container as soon as"), "nobody works on the host: {details}");
+    app.screenshot("container-building-anew").await;
+    app.click("container-button").await;
+    app.until_container("off", LONG).await;
+    waiting.until_left(SOON).await;
+    app.send("say: and here again").await;
+    app.until_entry("assistant", "and here again", LONG).await;
+    assert!(api.last().unwrap().conversation().contains("the green hat"), "in the same conversation");
+}
+
+#[tokio::test]
+async fn a_tab_that_is_closed_on_its_way_back_leaves_nothing() {
+    let (_api, home, app) = tab("container-close-back").await;
+    let deaf = "RUN printf '#!/bin/sh\\nexec sleep 600\\n' >/usr/local/bin/claude && chmod 755 /usr/local/bin/claude";
+    write_dockerfile(&home, &format!("FROM {BASE}\n{deaf}\n"));
+    assert!(!app.processes_of("stream-json").is_empty(), "an agent runs on the host before");
+    app.click("container-button").await;
+    app.until_container("starting", BUILT).await;
+    app.send("say: nobody may answer this").await;
+    app.script(
+        "document.querySelector('[data-testid=container-button]').click();
+         document.querySelector('[data-testid=close-tab]').click(); return true;",
+    )
+    .await;
+    app.until("the tab is closed", SOON, async |page| page.tabs.is_empty().then_some(())).await;
+    flip::until_no_container(&home, LONG).await;
+    app.until("no agent is left", LONG, async |_| app.processes_of("stream-json").is_empty().then_some(())).await;
+    let runs = home.gemra().join("runs");
+    assert_eq!(std::fs::read_dir(runs).unwrap().count(), 0, "a tab that was closed is not taken up again");
 }

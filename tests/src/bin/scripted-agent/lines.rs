@@ -112,6 +112,14 @@ impl Out {
         self.line(&line);
     }
 
+    /// The end of a turn that the API has refused, as the recording `06-api-400` has it.
+    pub(crate) fn refused(&mut self, status: usize) {
+        let mut line = self.end_of_turn("success", true);
+        line["api_error_status"] = json!(status);
+        line["result"] = json!(format!("API Error: {status} scripted refusal"));
+        self.line(&line);
+    }
+
     /// An `assistant` line alone, of which the caller may send a part.
     pub(crate) fn assistant_line(&mut self, text: &str) -> String {
         let message = self.message_id();

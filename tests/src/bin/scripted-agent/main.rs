@@ -40,6 +40,7 @@ fn main() -> ExitCode {
         out: Out::new(session(&arguments)),
         input: read_stdin(),
         answers_initialize: mood != "noinit",
+        mode: after(&arguments, "--permission-mode").unwrap_or("default").to_owned(),
         deaf,
         arguments,
     };
@@ -61,6 +62,8 @@ struct Agent {
     out: Out,
     input: Receiver<Asked>,
     answers_initialize: bool,
+    /// The permission mode, as it was started with or told since.
+    mode: String,
     deaf: bool,
     arguments: Vec<String>,
 }
@@ -103,7 +106,10 @@ impl Agent {
             "initialize" if !self.answers_initialize => {}
             "initialize" => self.out.answer(id, &initialized()),
             "interrupt" | "set_model" => self.out.answer(id, &Value::Null),
-            "set_permission_mode" => self.out.answer(id, &json!({"mode": request["mode"]})),
+            "set_permission_mode" => {
+                request["mode"].as_str().unwrap_or_default().clone_into(&mut self.mode);
+                self.out.answer(id, &json!({"mode": request["mode"]}));
+            }
             "mcp_status" => self.out.answer(id, &json!({"mcpServers": []})),
             other => self.out.refuse(id, &format!("Unsupported control request subtype: {other}")),
         }
@@ -166,9 +172,14 @@ fn user_text(line: &Value) -> String {
 }
 
 fn session(arguments: &[String]) -> String {
-    let after = |name: &str| arguments.iter().position(|argument| argument == name).map(|at| at + 1);
-    let at = after("--session-id").or_else(|| after("--resume"));
-    at.and_then(|at| arguments.get(at)).cloned().unwrap_or_else(|| "00000000-0000-4000-8000-000000000001".to_owned())
+    let named = after(arguments, "--session-id").or_else(|| after(arguments, "--resume"));
+    named.unwrap_or("00000000-0000-4000-8000-000000000001").to_owned()
+}
+
+/// The argument that follows the one called `name`.
+fn after<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).map(String::as_str)
 }
 
 fn initialized() -> Value {

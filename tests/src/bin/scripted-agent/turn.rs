@@ -4,6 +4,10 @@
 //! |---|---|
 //! | `say TEXT` | says it |
 //! | `argv`, `env NAME` | says its arguments, or a variable of its environment |
+//! | `mode` | says its permission mode |
+//! | `fail STATUS` | the API has refused for good |
+//! | `odd-result` | ends its turn with a result of a shape that nobody knows |
+//! | `again` | ends its turn, and begins one by itself that lasts until it is interrupted |
 //! | `ask TOOL` | asks whether it may use the tool, waits, says what was answered |
 //! | `wait` | does nothing until it is interrupted |
 //! | `hang` | never answers again, nor to an interruption |
@@ -35,7 +39,7 @@ pub(crate) enum Next {
 /// Plays one turn.
 pub(crate) fn take(agent: &mut Agent, text: &str) -> Next {
     let (word, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
-    agent.out.init("default");
+    agent.out.init(&agent.mode);
     match word {
         "say" => said(agent, rest),
         "argv" => {
@@ -45,6 +49,23 @@ pub(crate) fn take(agent: &mut Agent, text: &str) -> Next {
         "env" => {
             let value = std::env::var(rest).unwrap_or_else(|_| "(unset)".to_owned());
             said(agent, &value)
+        }
+        "mode" => {
+            let words = format!("mode: {}", agent.mode);
+            said(agent, &words)
+        }
+        "fail" => {
+            agent.out.refused(number(rest, 500));
+            Next::Go
+        }
+        "odd-result" => {
+            agent.out.line(&json!({"type": "result", "subtype": "success", "errors": null, "usage": "none"}));
+            Next::Go
+        }
+        "again" => {
+            agent.out.result("for now");
+            agent.out.init(&agent.mode);
+            until_interrupted(agent)
         }
         "ask" => ask(agent, if rest.is_empty() { "Bash" } else { rest }),
         "wait" => until_interrupted(agent),

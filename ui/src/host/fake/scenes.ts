@@ -361,6 +361,7 @@ function contained(change: { state: "building" | "starting" | "running" | "stopp
     case "building":
       made.contain({
         ...common,
+        hostAgent: true,
         phase: "Building the image",
         step: {
           index: 3,
