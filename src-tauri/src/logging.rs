@@ -42,7 +42,7 @@ fn is_harmless(metadata: &Metadata<'_>) -> bool {
     let is_of = |part: &&str| {
         metadata.target().strip_prefix(part).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     };
-    *metadata.level() <= Level::INFO || !QUIET.iter().any(|part| is_of(part))
+    *metadata.level() <= Level::INFO || !QUIET.iter().any(is_of)
 }
 
 #[cfg(test)]

@@ -275,7 +275,7 @@ fn a_known_socket_that_is_forbidden_says_more_than_one_that_is_dead() {
     let hidden = folder.path().join("hidden");
     std::fs::create_dir(&hidden).unwrap();
     for path in [&shut, &hidden] {
-        std::fs::set_permissions(path, PermissionsExt::from_mode(0)).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
     }
     let hidden = hidden.join("docker.sock");
     // Anybody may speak to it; nobody listens.
