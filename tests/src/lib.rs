@@ -4,4 +4,5 @@
 pub mod desktop;
 pub mod engine;
 pub mod model_api;
+pub mod needs;
 pub mod spawn;

@@ -1,6 +1,7 @@
 //! What goes wrong on the host: bad folders, a broken settings file, no CLI, an agent that misbehaves or will not die.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Duration;
 
@@ -107,9 +108,63 @@ async fn a_missing_cli_is_told_with_the_way_to_install_it_and_retry_works() {
     app.click_button("Retry").await;
     app.holds("it is still missing", Duration::from_millis(500), |page| page.text.contains("npm install")).await;
     fs::create_dir(place.parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(tests::desktop::program("scripted-agent"), &place).unwrap();
+    symlink(tests::desktop::program("scripted-agent"), &place).unwrap();
     app.click_button("Retry").await;
     app.until_entry("assistant", "this waited for the agent", LONG).await;
+}
+
+#[tokio::test]
+async fn the_cli_is_installed_by_the_npm_that_only_the_login_shell_has() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    // A PATH as short as a desktop's can be: the machine's own CLI and npm, if it has any, must not help.
+    let system = home.path("system");
+    fs::create_dir(&system).unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let driver = std::env::split_paths(&path).map(|folder| folder.join("WebKitWebDriver")).find(|file| file.is_file());
+    symlink(driver.expect("WebKitWebDriver is on PATH"), system.join("WebKitWebDriver")).unwrap();
+    let tools = home.home().join("tools");
+    fs::create_dir(&tools).unwrap();
+    home.write(&home.home().join(".profile"), "PATH=\"$HOME/tools\"\n");
+    let agent = tests::desktop::program("scripted-agent");
+    let npm = format!(
+        "#!/bin/sh\necho \"npm was asked to $*\"\n\
+         test -e \"$HOME/registry\" || {{ echo 'npm error code ENOTFOUND' >&2; exit 1; }}\n\
+         exec /bin/ln -s '{}' \"$HOME/tools/claude\"\n",
+        agent.display()
+    );
+    home.write(&tools.join("npm"), &npm);
+    tests::desktop::make_executable(&tools.join("npm"));
+    let options = Options { claude: None, ..Options::scripted(&[home.workspace("project")]) };
+    let app = App::launch("install-cli", &home, &api, &options.env("PATH", &system.display().to_string())).await;
+
+    app.until("the CLI is missing", LONG, async |page| {
+        page.text.contains("Claude Code is not installed").then_some(())
+    })
+    .await;
+    app.send("say this waited for the installation").await;
+    app.click_button("Install with npm").await;
+    let words = ["npm reported an error", "asked to install -g @anthropic-ai/claude-code", "npm error code ENOTFOUND"];
+    app.until("the failure is told, with npm's own words", LONG, async |page| {
+        if !page.text.contains("The Claude CLI was not installed") {
+            return None;
+        }
+        app.unfold().await;
+        words.iter().all(|words| page.text.contains(words)).then_some(())
+    })
+    .await;
+    app.screenshot("install-failed").await;
+    app.click_button("Retry").await;
+    app.until("it is still missing", LONG, async |page| {
+        page.text.contains("Claude Code is not installed").then_some(())
+    })
+    .await;
+
+    home.write(&home.home().join("registry"), "is reachable");
+    app.click_button("Install with npm").await;
+    app.until_entry("assistant", "this waited for the installation", LONG).await;
+    app.send("say and this did not").await;
+    app.until_entry("assistant", "and this did not", LONG).await;
 }
 
 #[tokio::test]

@@ -1,14 +1,19 @@
 //! Which engine Gemra finds, and what it says where there is none: against a real engine, dead sockets and other users.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use gemra_core::container::engine::{Engine as CoreEngine, EngineError};
+use gemra_core::container::engine::{Address, Engine as CoreEngine, EngineError, Places};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use tests::engine::Engine;
-use tests::spawn;
+use tests::{needs, spawn};
 
-fn context(folder: &std::path::Path, name: &str, host: &str) {
+/// The user `nobody`, whom every Debian has.
+const NOBODY: u32 = 65534;
+
+fn context(folder: &Path, name: &str, host: &str) {
     let meta = folder.join("contexts/meta/abc");
     std::fs::create_dir_all(&meta).expect("the temp folder is ours");
     let text = format!(r#"{{"Name":"{name}","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}"}}}}}}"#);
@@ -181,22 +186,118 @@ async fn the_engine_says_who_it_is() {
     assert!(about.cpus > 0 && about.memory > 100_000_000, "processors and memory: {about:?}");
 }
 
+/// An environment that names no engine: no variable does, nor does a context, since the folder holds none.
+fn unnamed(folder: &Path) -> Environment {
+    Environment::of([("DOCKER_CONFIG", folder.to_str().expect("temp folders have plain names")), ("PATH", "")])
+}
+
+fn socket(path: &Path) -> Address {
+    Address::Unix(path.to_path_buf())
+}
+
+#[tokio::test]
+async fn where_nothing_is_named_nor_installed_it_is_told_what_was_looked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let gone = folder.path().join("gone.sock");
+    let places = Places { sockets: vec![socket(&gone)], folders: vec![folder.path().to_path_buf()] };
+    let error = CoreEngine::find_among(&places, None, None, &unnamed(folder.path())).await.unwrap_err();
+    let failure = Failure::from(&error);
+    assert_eq!(failure.code, Code::EngineNotInstalled, "{error:?}");
+    assert!(failure.action.contains("Install Docker"), "with the next step: {}", failure.action);
+    let looked = failure.detail.unwrap_or_default();
+    for part in [gone.to_str().unwrap(), "docker", "podman", &format!("in {}", folder.path().display())] {
+        assert!(looked.contains(part), "it was looked for {part}: {looked}");
+    }
+
+    std::fs::write(folder.path().join("dockerd"), "").unwrap();
+    let error = CoreEngine::find_among(&places, None, None, &unnamed(folder.path())).await.unwrap_err();
+    let failure = Failure::from(&error);
+    assert_eq!(failure.code, Code::EngineNotRunning, "its program is there, its socket is not: {error:?}");
+    assert!(failure.action.contains("Start it"), "so that the next step is another: {}", failure.action);
+    let tried = failure.detail.unwrap_or_default();
+    assert!(tried.contains(gone.to_str().unwrap()) && tried.contains("program is installed"), "and why: {tried}");
+}
+
+#[tokio::test]
+async fn of_the_known_sockets_the_first_that_answers_is_the_engine() {
+    let folder = tempfile::tempdir().unwrap();
+    let (dead, dead_too) = (folder.path().join("dead.sock"), folder.path().join("dead-too.sock"));
+    for path in [&dead, &dead_too] {
+        drop(std::os::unix::net::UnixListener::bind(path).unwrap());
+    }
+    let address = Engine::shared().address();
+    let alive = Address::read(address, "the fixture", false).unwrap();
+    let gone = socket(&folder.path().join("gone.sock"));
+    let mut places = Places { sockets: vec![gone, socket(&dead), alive], folders: Vec::new() };
+    let engine = CoreEngine::find_among(&places, None, None, &unnamed(folder.path())).await.unwrap();
+    assert_eq!((engine.address().to_string().as_str(), engine.origin()), (address, "a known socket"));
+
+    places.sockets[2] = socket(&dead_too);
+    let error = CoreEngine::find_among(&places, None, None, &unnamed(folder.path())).await.unwrap_err();
+    let EngineError::NotRunning { tried } = error else { panic!("both are dead: {error:?}") };
+    let tried: Vec<String> = tried.into_iter().map(|attempt| attempt.address).collect();
+    let both = [&dead, &dead_too].map(|path| format!("unix://{}", path.display()));
+    assert_eq!(tried, both, "each that is there and dead is told; one that is not there is not");
+}
+
+/// The probe, where every user can start it: the target folder may lie where others cannot look.
+fn probe(folder: &Path) -> PathBuf {
+    std::fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).expect("the temp folder is ours");
+    let probe = folder.join("engine-probe");
+    std::fs::copy(env!("CARGO_BIN_EXE_engine-probe"), &probe).expect("the temp folder is ours");
+    probe
+}
+
+/// What the probe says, run as another user where we are root, to whom everything is allowed.
+fn find_as_somebody(probe: &Path, host: Option<&str>, sockets: &[&Path]) -> String {
+    let user = rustix::process::geteuid().is_root().then_some(NOBODY);
+    let home = probe.parent().expect("it is in a folder");
+    let mut command = spawn::command_as(user, probe);
+    command.arg("find").args(sockets).env("HOME", home).env_remove("DOCKER_CONTEXT").env("DOCKER_CONFIG", home);
+    match host {
+        Some(host) => command.env("DOCKER_HOST", host),
+        None => command.env_remove("DOCKER_HOST"),
+    };
+    let output = spawn::output(&mut command).expect("setpriv and the probe can be started");
+    assert!(output.status.success(), "the probe runs: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+#[test]
+fn a_known_socket_that_is_forbidden_says_more_than_one_that_is_dead() {
+    let folder = tempfile::tempdir().unwrap();
+    let probe = probe(folder.path());
+    let dead = folder.path().join("dead.sock");
+    drop(std::os::unix::net::UnixListener::bind(&dead).unwrap());
+    // One that may not be spoken to, and one that may not even be looked at.
+    let shut = folder.path().join("shut.sock");
+    let _listener = std::os::unix::net::UnixListener::bind(&shut).unwrap();
+    let hidden = folder.path().join("hidden");
+    std::fs::create_dir(&hidden).unwrap();
+    for path in [&shut, &hidden] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o000)).unwrap();
+    }
+    let hidden = hidden.join("docker.sock");
+    // Anybody may speak to it; nobody listens.
+    std::fs::set_permissions(&dead, PermissionsExt::from_mode(0o666)).unwrap();
+    assert_eq!(find_as_somebody(&probe, None, &[&dead]), "engine-not-running", "one that is dead");
+    for forbidden in [&shut, &hidden] {
+        for sockets in [[dead.as_path(), forbidden], [forbidden, dead.as_path()]] {
+            let said = find_as_somebody(&probe, None, &sockets);
+            assert_eq!(said, "engine-no-permission", "{} beats it", forbidden.display());
+        }
+    }
+}
+
 #[test]
 fn another_user_may_not_use_the_socket() {
-    assert!(rustix::process::geteuid().is_root(), "only root can look with another user's eyes");
+    if !needs::root("only root has an engine that others may not use") {
+        return;
+    }
     let engine = Engine::shared();
-    // A copy, since the target folder may lie where other users cannot look.
     let folder = tempfile::tempdir().unwrap();
-    std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    let probe = folder.path().join("engine-probe");
-    std::fs::copy(env!("CARGO_BIN_EXE_engine-probe"), &probe).unwrap();
-    let find = |address: &str| {
-        let mut command = spawn::command_as(Some(65534), &probe);
-        command.arg("find").env("DOCKER_HOST", address).env("HOME", folder.path());
-        let output = spawn::output(&mut command).unwrap();
-        assert!(output.status.success(), "the probe runs: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
-    };
+    let probe = probe(folder.path());
+    let find = |address: &str| find_as_somebody(&probe, Some(address), &[]);
     assert_eq!(find(engine.address()), "engine-no-permission", "the socket is root's");
     let name = find(engine.open_address());
     assert!(name.starts_with("Docker "), "the same engine by a socket that is open to all: {name}");

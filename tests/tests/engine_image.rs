@@ -60,7 +60,7 @@ async fn a_build_tells_its_steps_and_is_skipped_when_nothing_changed() {
 #[tokio::test]
 async fn a_changed_file_is_noticed() {
     let lab = Lab::open().await;
-    let workspace = lab.folder("workspace", (0, 0));
+    let workspace = lab.folder("workspace", lab::ids());
     let file = workspace.join("Dockerfile.claude");
     std::fs::write(workspace.join("tool.txt"), unique()).unwrap();
     std::fs::write(workspace.join("other.txt"), "not copied").unwrap();
@@ -179,7 +179,7 @@ async fn what_does_not_build_says_why() {
 #[tokio::test]
 async fn certificates_reach_the_build() {
     let lab = Lab::open().await;
-    let folder = lab.folder("certificates", (0, 0));
+    let folder = lab.folder("certificates", lab::ids());
     // Its content does not matter here; that it arrives where the system looks does.
     let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", unique());
     std::fs::write(folder.join("company.pem"), &pem).unwrap();
@@ -210,7 +210,7 @@ async fn the_embedded_dockerfile_builds_and_holds_what_it_promises() {
     }
     let tools = "for tool in git gh vim rg curl jq gcc make ssh sudo python3 zig node npm claude; do \
                  command -v $tool >/dev/null || echo missing $tool; done; id -un; echo $HOME; touch /workspace/x; echo done";
-    let mut ingredients = lab.ingredients(Source::embedded(), (1000, 1000));
+    let mut ingredients = lab.ingredients(Source::embedded(), lab::user());
     ingredients.cli_version = Some("2.1.329".to_owned());
     let image = lab.image(ingredients).await.unwrap();
     // The CLI would not run shell for us, so that a shell takes its name, on top of the same image.
@@ -219,8 +219,8 @@ async fn the_embedded_dockerfile_builds_and_holds_what_it_promises() {
          && chmod 755 /usr/local/bin/claude\n",
         image.tag
     );
-    let image = lab.image(lab.ingredients(lab.source(&scripted), (1000, 1000))).await.unwrap();
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let image = lab.image(lab.ingredients(lab.source(&scripted), lab::user())).await.unwrap();
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     process.input.send(tools.to_owned());
     process.input.close();
     let mut said = Vec::new();

@@ -28,8 +28,9 @@ fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
 async fn every_option_reaches_the_engine() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut wish = lab.wish(&image, (1000, 1000));
-    wish.git_common_dir = Some(lab.folder("repository", (1000, 1000)));
+    let (uid, gid) = lab::user();
+    let mut wish = lab.wish(&image, (uid, gid));
+    wish.git_common_dir = Some(lab.folder("repository", (uid, gid)));
     wish.limits.memory = Some(512 << 20);
     wish.limits.cpu_thousandths = Some(1500);
     wish.limits.pids = Some(321);
@@ -40,7 +41,7 @@ async fn every_option_reaches_the_engine() {
     let name = format!("/gemra-t1-{}", wish.short_id);
     assert_eq!(seen.name.as_deref(), Some(name.as_str()), "the name says whose it is");
     let config = seen.config.unwrap();
-    assert_eq!(config.user.as_deref(), Some("1000:1000"), "the user");
+    assert_eq!(config.user.as_deref(), Some(format!("{uid}:{gid}").as_str()), "the user");
     assert_eq!(config.working_dir.as_deref(), Some("/workspace"), "the folder");
     assert_eq!((config.open_stdin, config.stdin_once, config.tty), (Some(true), Some(true), Some(false)), "streams");
     let labels = config.labels.unwrap();
@@ -75,8 +76,8 @@ async fn every_option_reaches_the_engine() {
         (workspace.clone(), workspace),
         (repository.clone(), repository),
         (path(&wish.session_bucket), "/home/node/.claude/projects/-workspace".to_owned()),
-        ("gemra-claude-1000".to_owned(), "/home/node/.claude".to_owned()),
-        ("gemra-cache-1000".to_owned(), "/home/node/.cache".to_owned()),
+        (format!("gemra-claude-{uid}"), "/home/node/.claude".to_owned()),
+        (format!("gemra-cache-{uid}"), "/home/node/.cache".to_owned()),
     ] {
         assert!(mounts.contains(&pair), "{pair:?} is mounted: {mounts:?}");
     }
@@ -85,7 +86,7 @@ async fn every_option_reaches_the_engine() {
     // What the agent itself sees of it.
     let mut process = prepared.release(&BTreeMap::new(), &[]).unwrap();
     assert_eq!(ask(&mut process, "pwd").await, "/workspace", "where it works");
-    assert_eq!(ask(&mut process, "id -u").await, "1000", "who it is");
+    assert_eq!(ask(&mut process, "id -u").await, uid.to_string(), "who it is");
     assert_eq!(ask(&mut process, "echo \"$1|$2\"").await, "--resume|two words", "its arguments");
     assert_eq!(ask(&mut process, "grep CapEff /proc/self/status").await, "CapEff:\t0000000000000000", "no powers");
     assert_eq!(ask(&mut process, "grep NoNewPrivs /proc/self/status").await, "NoNewPrivs:\t1", "and none to gain");
@@ -100,7 +101,7 @@ async fn secrets_reach_the_agent_and_nobody_else() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
     let secret = format!("s3cret-{}'\"$HOME\nsecond line", lab.instance);
-    let prepared = lab.prepare(&lab.wish(&image, (1000, 1000))).await.unwrap();
+    let prepared = lab.prepare(&lab.wish(&image, lab::user())).await.unwrap();
     let id = prepared.id.clone();
     let mut process = prepared.release(&variables(&[("ANTHROPIC_API_KEY", &secret), ("PLAIN", "x")]), &[]).unwrap();
     assert_eq!(
@@ -121,7 +122,7 @@ async fn secrets_reach_the_agent_and_nobody_else() {
 async fn the_agent_waits_for_its_release() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let prepared = lab.prepare(&lab.wish(&image, (1000, 1000))).await.unwrap();
+    let prepared = lab.prepare(&lab.wish(&image, lab::user())).await.unwrap();
     let top = async || {
         let top =
             Engine::shared().api().top_processes(&prepared.id, None::<bollard::query_parameters::TopOptions>).await;
@@ -130,7 +131,7 @@ async fn the_agent_waits_for_its_release() {
     assert!(!top().await.contains("/usr/local/bin/claude"), "the container runs and the agent does not");
     prepared.discard().await;
     nothing_is_left(&lab, "a discard").await;
-    let prepared = lab.prepare(&lab.wish(&image, (1000, 1000))).await.unwrap();
+    let prepared = lab.prepare(&lab.wish(&image, lab::user())).await.unwrap();
     let error = prepared.release(&variables(&[("NOT-A-NAME", "x")]), &[]).unwrap_err();
     assert!(matches!(error, RunError::Spec(_)), "a name that cannot be: {error:?}");
     see::until("a container that could not be released goes", SOON, async || {
@@ -143,7 +144,7 @@ async fn the_agent_waits_for_its_release() {
 async fn files_belong_to_the_workspaces_owner() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    for owner in [(1000, 1000), (1234, 1234), (0, 0)] {
+    for owner in lab::owners() {
         let wish = lab.wish(&image, owner);
         std::fs::write(wish.workspace.join("from-the-host"), "hello\n").unwrap();
         let mut process = lab.start(&wish).await;
@@ -188,7 +189,7 @@ async fn new_volumes_are_given_to_the_user_and_labelled() {
 
 /// Starts, lets the agent do something, and gives why it ended.
 async fn ends_with(lab: &Lab, image: &Image, memory: Option<u64>, line: &str) -> RunError {
-    let mut wish = lab.wish(image, (1000, 1000));
+    let mut wish = lab.wish(image, lab::user());
     wish.limits.memory = memory.or(wish.limits.memory);
     let process = lab.start(&wish).await;
     process.input.send(line.to_owned());
@@ -214,7 +215,7 @@ async fn an_end_says_its_cause() {
 async fn a_command_that_runs_out_of_memory_is_not_the_agents_end() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut wish = lab.wish(&image, (1000, 1000));
+    let mut wish = lab.wish(&image, lab::user());
     wish.limits.memory = Some(64 << 20);
     let mut process = lab.start(&wish).await;
     assert_eq!(ask(&mut process, "tail /dev/zero; echo $?").await, "137", "the command was killed, the agent not");
@@ -227,7 +228,7 @@ async fn a_command_that_runs_out_of_memory_is_not_the_agents_end() {
 async fn killed_from_outside_is_told() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let prepared = lab.prepare(&lab.wish(&image, (1000, 1000))).await.unwrap();
+    let prepared = lab.prepare(&lab.wish(&image, lab::user())).await.unwrap();
     let id = prepared.id.clone();
     let mut process = prepared.release(&BTreeMap::new(), &[]).unwrap();
     ask(&mut process, "echo ready").await;
@@ -242,7 +243,7 @@ async fn killed_from_outside_is_told() {
 async fn an_image_without_the_agent_is_named() {
     let lab = Lab::open().await;
     let image = lab.image(lab.ingredients(lab.source("FROM node:22-bookworm\n"), (1000, 1000))).await.unwrap();
-    let process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let process = lab.start(&lab.wish(&image, lab::user())).await;
     let exit = process.stop.gone().await;
     let failure = Failure::from(&why(&exit));
     assert_eq!(failure.code, Code::AgentMissing, "{exit:?}");
@@ -253,10 +254,10 @@ async fn an_image_without_the_agent_is_named() {
 #[tokio::test]
 async fn an_image_without_a_shell_is_named() {
     let lab = Lab::open().await;
-    std::fs::write(lab.folder("workspace", (0, 0)).join("nothing.txt"), "x").unwrap();
+    std::fs::write(lab.folder("workspace", lab::ids()).join("nothing.txt"), "x").unwrap();
     let source = lab.source("FROM scratch\nCOPY nothing.txt /\n");
     let image = lab.image(lab.ingredients(source, (1000, 1000))).await.unwrap();
-    let error = match lab.prepare(&lab.wish(&image, (1000, 1000))).await {
+    let error = match lab.prepare(&lab.wish(&image, lab::user())).await {
         // With an init process inside, it is that which finds no shell.
         Ok(prepared) => why(&prepared.release(&BTreeMap::new(), &[]).unwrap().stop.gone().await),
         Err(error) => error,
@@ -271,9 +272,9 @@ async fn an_image_without_a_shell_is_named() {
 async fn what_cannot_start_says_why_and_leaves_nothing() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut missing_mount = lab.wish(&image, (1000, 1000));
+    let mut missing_mount = lab.wish(&image, lab::user());
     missing_mount.session_bucket = "/nowhere/at/all".into();
-    let mut missing_image = lab.wish(&image, (1000, 1000));
+    let mut missing_image = lab.wish(&image, lab::user());
     missing_image.image = format!("gemra-claude:gone{}", &lab.instance[..6]);
     let cases = [
         ("a folder that is not there", missing_mount, Code::BadMount, "/nowhere/at/all"),
@@ -292,7 +293,7 @@ async fn what_cannot_start_says_why_and_leaves_nothing() {
 async fn a_name_that_is_taken_is_freed_if_it_is_ours_alone() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let wish = lab.wish(&image, (1000, 1000));
+    let wish = lab.wish(&image, lab::user());
     let first = lab.prepare(&wish).await.unwrap();
     let second = lab.prepare(&wish).await.expect("a leftover of the same tab gives way");
     let mut ended = first.exit();
@@ -309,18 +310,18 @@ async fn a_name_that_is_taken_is_freed_if_it_is_ours_alone() {
 async fn stop_is_kind_first_and_firm_in_the_end() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     ask(&mut process, "trap 'echo terminated >&2' TERM; echo ready").await;
     let exit = process.stop.stop().await;
     assert_eq!((exit.code, exit.stderr.as_str()), (Some(0), ""), "the end of its input is enough for a healthy agent");
 
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     ask(&mut process, "echo ready").await;
     process.input.send("trap 'exit 9' TERM; while :; do sleep 0.1; done".to_owned());
     let exit = process.stop.stop().await;
     assert_eq!(exit.code, Some(9), "then comes SIGTERM, after the grace");
 
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     ask(&mut process, "echo ready").await;
     process.input.send("trap '' TERM; while :; do sleep 0.1; done".to_owned());
     let began = Instant::now();
@@ -328,7 +329,7 @@ async fn stop_is_kind_first_and_firm_in_the_end() {
     assert_eq!(exit.code, Some(137), "then SIGKILL");
     assert!(began.elapsed() < Duration::from_secs(15), "in bounded time: {:?}", began.elapsed());
 
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     ask(&mut process, "echo ready").await;
     process.input.send("trap '' TERM; while :; do sleep 0.1; done".to_owned());
     let began = Instant::now();
@@ -342,7 +343,7 @@ async fn stop_is_kind_first_and_firm_in_the_end() {
 async fn dropping_the_process_removes_the_container() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     ask(&mut process, "trap '' TERM; echo ready").await;
     drop(process);
     see::until("nobody holds it, so it goes", SOON, async || {
@@ -358,7 +359,7 @@ async fn a_start_that_is_cancelled_leaves_nothing() {
     for wanted in [Phase::Volumes, Phase::Create, Phase::Attach, Phase::Start] {
         let cancel = CancellationToken::new();
         let at_phase = cancel.clone();
-        let plan = spec::plan(&lab.wish(&image, (1000, 1000))).unwrap();
+        let plan = spec::plan(&lab.wish(&image, lab::user())).unwrap();
         let phase = move |phase| {
             if phase == wanted {
                 at_phase.cancel();
@@ -369,7 +370,7 @@ async fn a_start_that_is_cancelled_leaves_nothing() {
         nothing_is_left(&lab, "a cancelled start").await;
     }
     // The same for a caller that goes away without a word.
-    let plan = spec::plan(&lab.wish(&image, (1000, 1000))).unwrap();
+    let plan = spec::plan(&lab.wish(&image, lab::user())).unwrap();
     let (started, begun) = tokio::sync::oneshot::channel();
     let started = std::sync::Mutex::new(Some(started));
     let engine = lab.engine.clone();
@@ -395,7 +396,7 @@ async fn a_start_that_is_cancelled_leaves_nothing() {
 async fn an_agent_that_floods_is_drained_and_can_be_stopped() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let process = lab.start(&lab.wish(&image, lab::user())).await;
     // 50 MB that nobody takes out of the queue: far more than any buffer on the way.
     process.input.send("head -c 50000000 /dev/zero | tr '\\0' x | fold -w 999; echo; echo end".to_owned());
     process.input.send("exec sleep 600".to_owned());
@@ -414,7 +415,7 @@ async fn an_agent_that_floods_is_drained_and_can_be_stopped() {
     process.stop.gone().await;
     assert!(began.elapsed() < Duration::from_secs(5), "and it stops at once: {:?}", began.elapsed());
 
-    let flooding = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let flooding = lab.start(&lab.wish(&image, lab::user())).await;
     flooding.input.send("while :; do head -c 1000000 /dev/zero | tr '\\0' x | fold -w 999; done".to_owned());
     flooded(&flooding).await;
     let began = Instant::now();
@@ -432,7 +433,7 @@ async fn flooded(process: &Process) {
 async fn long_lines_and_split_characters_arrive_whole() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     process.input.send("head -c 10000000 /dev/zero | tr '\\0' y; echo".to_owned());
     assert_eq!(next_line(&mut process).await.len(), 10_000_000, "ten megabytes in one line");
     process.input.send("printf 'a\\303'; sleep 0.1; echo noise >&2; printf '\\274b\\n'".to_owned());
@@ -455,13 +456,13 @@ async fn services_on_the_hosts_loopback_are_reached_by_both_names() {
             let _ = stream.write_all(b"hello from the host\n").await;
         }
     });
-    let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+    let mut process = lab.start(&lab.wish(&image, lab::user())).await;
     for name in ["127.0.0.1", "host.docker.internal"] {
         let connect = format!("node -e \"require('net').connect({port}, '{name}').pipe(process.stdout)\"");
         assert_eq!(ask(&mut process, &connect).await, "hello from the host", "by {name}");
     }
     process.stop.stop().await;
-    let mut wish = lab.wish(&image, (1000, 1000));
+    let mut wish = lab.wish(&image, lab::user());
     wish.network = Network::Bridge;
     let mut process = lab.start(&wish).await;
     let hosts = ask(&mut process, "grep -c host.docker.internal /etc/hosts").await;
@@ -474,7 +475,7 @@ async fn ten_starts_and_stops_leave_nothing() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
     for round in 0..10 {
-        let mut process = lab.start(&lab.wish(&image, (1000, 1000))).await;
+        let mut process = lab.start(&lab.wish(&image, lab::user())).await;
         assert_eq!(ask(&mut process, "echo $((1 + 1))").await, "2", "round {round} works");
         assert_eq!(process.stop.stop().await.code, Some(0), "round {round} ends well");
         nothing_is_left(&lab, "a stop").await;
@@ -485,7 +486,7 @@ async fn ten_starts_and_stops_leave_nothing() {
 #[tokio::test]
 async fn the_real_agent_answers_in_its_container() {
     let lab = Lab::open().await;
-    for owner in [(1000, 1000), (0, 0)] {
+    for owner in lab::owners() {
         let mut ingredients = lab.ingredients(Source::embedded(), owner);
         ingredients.cli_version = Some("2.1.329".to_owned());
         let image = lab.image(ingredients).await.unwrap();

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gemra_core::container::sweep;
-use tests::engine::lab::{Lab, ask};
+use tests::engine::lab::{self, Lab, ask};
 use tests::engine::{Engine, see};
 use tests::spawn;
 
@@ -15,12 +15,12 @@ const SOON: Duration = Duration::from_secs(5);
 async fn a_quit_removes_this_instances_containers_and_no_others() {
     let (quitting, living) = (Lab::open().await, Lab::open().await);
     let image = quitting.agent_image().await;
-    let mut first = quitting.start(&quitting.wish(&image, (1000, 1000))).await;
+    let mut first = quitting.start(&quitting.wish(&image, lab::user())).await;
     // One that would not go by itself.
     ask(&mut first, "echo ready").await;
     first.input.send("trap '' TERM; while :; do sleep 1; done".to_owned());
-    let second = quitting.prepare(&quitting.wish(&image, (1000, 1000))).await.unwrap();
-    let mut other = living.start(&living.wish(&image, (1000, 1000))).await;
+    let second = quitting.prepare(&quitting.wish(&image, lab::user())).await.unwrap();
+    let mut other = living.start(&living.wish(&image, lab::user())).await;
     let swept = sweep::own(&quitting.engine, &quitting.instance).await.unwrap();
     assert_eq!((swept.removed.len(), swept.stayed.len()), (2, 0), "both, within the time of a quit: {swept:?}");
     assert!(see::containers(Engine::shared(), &quitting.label()).await.is_empty(), "they are gone");
@@ -34,8 +34,8 @@ async fn a_quit_removes_this_instances_containers_and_no_others() {
 async fn a_start_removes_what_dead_instances_left() {
     let (dead, living) = (Lab::open().await, Lab::open().await);
     let image = dead.agent_image().await;
-    let left = dead.start(&dead.wish(&image, (1000, 1000))).await;
-    let mut other = living.start(&living.wish(&image, (1000, 1000))).await;
+    let left = dead.start(&dead.wish(&image, lab::user())).await;
+    let mut other = living.start(&living.wish(&image, lab::user())).await;
     // What a user runs from our image inherits the image's labels, and is the user's.
     let api = Engine::shared().api();
     let name = format!("users-own-{}", dead.instance);
@@ -65,7 +65,7 @@ async fn a_start_removes_what_dead_instances_left() {
 async fn a_gemra_that_is_killed_takes_its_container_along() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
-    let workspace = lab.folder("held", (1000, 1000));
+    let workspace = lab.folder("held", lab::user());
     let mut command = spawn::command(env!("CARGO_BIN_EXE_engine-probe"));
     command.args(["hold", &image.tag, &lab.instance]).arg(&workspace);
     command.env("DOCKER_HOST", Engine::shared().address()).stdout(Stdio::piped());

@@ -92,9 +92,9 @@ pub(crate) async fn examine(environment: &Environment) -> Report {
 }
 
 async fn claude(environment: &Environment) -> Result<Claude, Failure> {
-    let named = environment.path("GEMRA_CLAUDE");
-    let is_named = named.is_some();
-    let found = find::find(find::Search { named, path: environment.os("PATH") }).await;
+    let search = find::Search::of(environment);
+    let is_named = search.named.is_some();
+    let found = find::find(search).await;
     let found = found.map_err(|error| {
         let mut failure = Failure::from(&error);
         // The app shows a button for it; here the command itself has to be said.

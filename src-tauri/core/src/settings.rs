@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::container::engine::address::{ACCEPTED, Address};
 use crate::failure::{Code, Failure};
 use crate::file;
 
@@ -131,8 +132,12 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         let bad = |text: String| Err(SettingsError::BadValue(text));
         let engine = self.engine.trim();
-        if !engine.is_empty() && !engine.contains("://") && !engine.starts_with('/') {
-            return bad(format!("{engine:?} is no engine address; it looks like unix:///var/run/docker.sock"));
+        if !engine.is_empty()
+            && let Err(error) = Address::read(engine, "the settings", false)
+        {
+            return bad(format!(
+                "{error}. Accepted are {ACCEPTED}; left empty, the engine is found as docker finds it"
+            ));
         }
         for certificate in &self.certificates {
             let name = certificate.display();
@@ -188,8 +193,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.json");
         let variables = |name: &str| Variables([(name.to_owned(), "v".to_owned())].into());
+        let engine = |address: &str| Settings { engine: address.to_owned(), ..Settings::default() };
         let cases = [
-            (Settings { engine: "docker.sock".to_owned(), ..Settings::default() }, "docker.sock"),
+            (engine("docker.sock"), "docker.sock"),
+            // Each of these would fail at every click of the Container button.
+            (engine("/run/docker.sock"), "no scheme such as unix://"),
+            (engine("unix://docker.sock"), "must be absolute"),
+            (engine("tcp://box"), "a host and a port"),
+            (engine("ftp://box"), "ftp:// is not a kind of address"),
+            (engine("ssh://me@box"), "ssh are not supported yet"),
+            (engine("/run/docker.sock"), "Accepted are unix:///run/docker.sock"),
             (Settings { certificates: vec!["/nonexistent.pem".into()], ..Settings::default() }, "/nonexistent.pem"),
             (Settings { environment: [("/p".to_owned(), variables("A B"))].into(), ..Settings::default() }, "A B"),
         ];
@@ -197,6 +210,9 @@ mod tests {
             let error = settings.write(&path).unwrap_err().to_string();
             assert!(error.contains(named), "the message names what is wrong: {error}");
             assert!(!path.exists(), "nothing was written");
+        }
+        for accepted in ["", "  ", "unix:///run/docker.sock", " unix:///run/docker.sock ", "tcp://127.0.0.1:2375"] {
+            engine(accepted).write(&path).unwrap_or_else(|error| panic!("{accepted:?} is refused: {error}"));
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::trouble::Trouble;
 /// Builds everything that is measured, then runs the measurements with `arguments`, untouched.
 pub(crate) fn bench(tree: &Tree, arguments: &[String], consent: Consent) -> Result<(), Trouble> {
     system::ensure(Purpose::Tests, consent)?;
+    system::ensure_docker_client(consent)?;
     node::ensure_page(tree)?;
     node::ensure_claude(tree)?;
     crate::build::programs(tree)?;

@@ -88,6 +88,34 @@ pub(crate) fn ensure_components() -> Result<(), Trouble> {
     spawn::run(spawn::command("rustup").args(["component", "add", "clippy", "rustfmt"]), "rustup component add", next)
 }
 
+/// The docker client, which the bench measures against. The daemon alone does not bring it everywhere, and podman is not
+/// what the bar is about.
+pub(crate) fn ensure_docker_client(consent: Consent) -> Result<(), Trouble> {
+    if spawn::is_on_path("docker") {
+        return Ok(());
+    }
+    if cfg!(target_os = "linux") && spawn::is_on_path("apt-get") && spawn::is_on_path("apt-cache") {
+        let mut search = spawn::command("apt-cache");
+        let (listed, _) = spawn::hear(search.args(["search", "--names-only", "^docker-cli$"]))?;
+        install(&[client_package(&listed)], is_root()?, consent)?;
+        if spawn::is_on_path("docker") {
+            return Ok(());
+        }
+    }
+    Err(Trouble::Missing {
+        what: "the bench compares with `docker run`, and there is no program called docker on PATH".into(),
+        next: "install the docker client (Debian 13 and newer: docker-cli; older ones and Ubuntu: docker.io; Fedora: \
+               docker-cli; Arch: docker; macOS, Windows: Docker Desktop), then run this again"
+            .into(),
+    })
+}
+
+/// The package that has the client: one of its own where apt lists that, as Debian does since its release 13, and
+/// otherwise the daemon's.
+fn client_package(listed: &str) -> &'static str {
+    if listed.lines().any(|line| line.starts_with("docker-cli ")) { "docker-cli" } else { "docker.io" }
+}
+
 fn wanted(purpose: Purpose, root: bool) -> Vec<Package> {
     // As root the tests start a daemon of their own; otherwise any engine that can be reached does.
     let engine: &[&str] = if root { &["dockerd"] } else { &["dockerd", "docker", "podman"] };
@@ -222,6 +250,13 @@ mod tests {
         let (build, tests) = (names(Purpose::Build), names(Purpose::Tests));
         assert!(build.iter().all(|name| tests.contains(name)), "the suites compile the app too");
         assert!(!build.contains(&"docker.io"), "running the app installs no engine by itself");
+    }
+
+    #[test]
+    fn the_client_is_looked_for_where_this_release_has_it() {
+        assert_eq!(client_package("docker-cli - Linux container runtime -- client CLI\n"), "docker-cli");
+        assert_eq!(client_package(""), "docker.io", "before, the daemon's package has it");
+        assert_eq!(client_package("docker-cli-plugins - others\n"), "docker.io", "another package is not it");
     }
 
     #[test]

@@ -46,14 +46,17 @@ impl Lab {
         Self { engine, instance, folder }
     }
 
-    /// A folder that belongs to `owner`, made on the first call.
+    /// A folder that belongs to `owner`, made on the first call; to ourselves where we are not root, since only root
+    /// can give folders away.
     ///
     /// # Panics
     /// Where it cannot be made.
     pub fn folder(&self, name: &str, owner: (u32, u32)) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::create_dir_all(&path).expect("a new folder");
-        std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).expect("root gives folders away");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(owner.0), Some(owner.1)).expect("root gives folders away");
+        }
         path
     }
 
@@ -64,7 +67,7 @@ impl Lab {
 
     /// A Dockerfile of the workspace's own.
     pub fn source(&self, text: &str) -> Source {
-        Source { workspace: Some(self.folder("workspace", (0, 0))), text: text.to_owned() }
+        Source { workspace: Some(self.folder("workspace", ids())), text: text.to_owned() }
     }
 
     /// What an image of `source` is made of.
@@ -152,6 +155,22 @@ impl Lab {
         let workspace = self.folder.path().join("workspace").display().to_string();
         Owner { instance: self.instance.clone(), tab: tab.to_owned(), workspace }
     }
+}
+
+/// Whose files the tests' workspaces are, where it does not matter whose: an ordinary user's. Root has some made for
+/// one; anybody else has only their own.
+pub fn user() -> (u32, u32) {
+    if rustix::process::geteuid().is_root() { (1000, 1000) } else { ids() }
+}
+
+/// Owners of every kind that workspaces can have here: for root itself and others, for anybody else only themselves.
+pub fn owners() -> Vec<(u32, u32)> {
+    if rustix::process::geteuid().is_root() { vec![(1000, 1000), (1234, 1234), (0, 0)] } else { vec![ids()] }
+}
+
+/// Our own ids.
+pub fn ids() -> (u32, u32) {
+    (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw())
 }
 
 /// Sends a line of shell to the scripted agent and gives the next line that it says.

@@ -89,7 +89,7 @@ impl Surroundings {
 
     /// Where to look for the CLI.
     pub(crate) fn search(&self) -> find::Search {
-        find::Search { named: self.environment.path("GEMRA_CLAUDE"), path: self.environment.os("PATH") }
+        find::Search::of(&self.environment)
     }
 
     /// The engine that the user means, looked for anew each time: it may have gone, or come.

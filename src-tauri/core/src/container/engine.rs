@@ -4,6 +4,7 @@
 pub mod address;
 pub mod error;
 mod find;
+mod places;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 
 pub use address::Address;
 pub use error::{Attempt, EngineError};
+pub use places::Places;
 
 use crate::environment::Environment;
 use find::{Candidate, Choice};
@@ -28,6 +30,9 @@ const TRUSTED: Duration = Duration::from_mins(10);
 /// How long bollard waits for an answer's first byte. Ours are shorter and named, but for a build, whose answer
 /// begins only when the whole context was sent.
 const LONGEST_SILENCE: u64 = 600;
+
+/// The origin of an address that nobody named.
+const KNOWN: &str = if cfg!(windows) { "a known pipe" } else { "a known socket" };
 
 /// An engine that has answered.
 #[derive(Debug, Clone)]
@@ -112,15 +117,24 @@ impl Engine {
         setting: Option<&str>,
         environment: &Environment,
     ) -> Result<Self, EngineError> {
-        let (setting, read) = (setting.map(str::to_owned), environment.clone());
+        Self::find_among(&Places::usual(environment), before, setting, environment).await
+    }
+
+    /// The same, with other places to look at where nobody names an engine.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    pub async fn find_among(
+        places: &Places,
+        before: Option<&Self>,
+        setting: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Self, EngineError> {
+        let (setting, read, known) = (setting.map(str::to_owned), environment.clone(), places.clone());
         // Small files, but they may lie on a slow network home.
-        let choice =
-            tokio::task::spawn_blocking(move || find::choose(setting.as_deref(), &read)).await.map_err(|error| {
-                EngineError::Refused { call: "a look at its configuration", cause: error.to_string() }
-            })??;
-        match choice {
+        match aside(move || find::choose(setting.as_deref(), &read, &known)).await?? {
             Choice::Named(candidate) => Self::connect(candidate, before).await.map_err(Refusal::alone),
-            Choice::Known(candidates) => Self::first(candidates, before, environment).await,
+            Choice::Known(addresses) => Self::first(addresses, before, places).await,
         }
     }
 
@@ -144,15 +158,10 @@ impl Engine {
         &self.about
     }
 
-    async fn first(
-        candidates: Vec<Candidate>,
-        before: Option<&Self>,
-        environment: &Environment,
-    ) -> Result<Self, EngineError> {
-        let looked = candidates.iter().map(|candidate| candidate.address.to_string()).collect();
+    async fn first(addresses: Vec<Address>, before: Option<&Self>, places: &Places) -> Result<Self, EngineError> {
         let mut refusals = Vec::new();
-        for candidate in candidates {
-            match Self::connect(candidate, before).await {
+        for address in addresses {
+            match Self::connect(Candidate { address, origin: KNOWN.to_owned() }, before).await {
                 Ok(engine) => return Ok(engine),
                 Err(Refusal::Absent(_)) => {}
                 Err(refusal) => refusals.push(refusal),
@@ -165,18 +174,21 @@ impl Engine {
         if refusals.len() == 1 {
             return Err(refusals.remove(0).alone());
         }
-        let mut tried: Vec<Attempt> = refusals.into_iter().map(Refusal::attempt).collect();
-        if tried.is_empty() {
-            if !find::is_installed(environment, find::USUAL_FOLDERS) {
-                return Err(EngineError::NotInstalled { looked });
-            }
-            tried.extend(looked.into_iter().take(1).map(|address| Attempt {
-                address,
-                origin: "a known socket".to_owned(),
-                cause: "there is no socket, though an engine's program is installed".to_owned(),
-            }));
+        if !refusals.is_empty() {
+            return Err(EngineError::NotRunning { tried: refusals.into_iter().map(Refusal::attempt).collect() });
         }
-        Err(EngineError::NotRunning { tried })
+        let looked_at = places.clone();
+        if !aside(move || looked_at.have_program()).await? {
+            return Err(EngineError::NotInstalled { looked: places.in_words() });
+        }
+        let cause = "there is no socket, though an engine's program is installed";
+        let absent = |address: &Address| Attempt {
+            address: address.to_string(),
+            origin: KNOWN.to_owned(),
+            cause: cause.to_owned(),
+        };
+        // The first stands for all: the others are other engines' and most users have never heard of them.
+        Err(EngineError::NotRunning { tried: places.sockets.iter().take(1).map(absent).collect() })
     }
 
     async fn connect(candidate: Candidate, before: Option<&Self>) -> Result<Self, Refusal> {
@@ -217,6 +229,15 @@ impl Engine {
     fn is_still(&self, address: &Address, socket: Option<Identity>) -> bool {
         self.address == *address && self.asked.socket == socket && self.asked.at.elapsed() < TRUSTED
     }
+}
+
+/// Looks at files beside the runtime's own threads.
+async fn aside<T: Send + 'static>(look: impl FnOnce() -> T + Send + 'static) -> Result<T, EngineError> {
+    let refused = |error: tokio::task::JoinError| EngineError::Refused {
+        call: "a look at its configuration",
+        cause: error.to_string(),
+    };
+    tokio::task::spawn_blocking(look).await.map_err(refused)
 }
 
 /// Asks the engine something that it answers at once, with a timeout that is named.

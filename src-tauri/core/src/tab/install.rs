@@ -1,5 +1,7 @@
 //! Installing the CLI from a tab, with the same command that the tab shows.
 
+use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Message;
@@ -27,8 +29,11 @@ impl Actor {
         };
         drop(reports);
         let folder = self.workspace.path().to_path_buf();
+        let search = self.surroundings.search();
         let task = self.task(async move {
-            let result = tokio::time::timeout(LIMIT, install(folder, say))
+            // A program opened from a desktop has a shorter PATH than the terminal in which the user would do this.
+            let path = search.terminal_path().await;
+            let result = tokio::time::timeout(LIMIT, install(folder, path, say))
                 .await
                 .unwrap_or_else(|_| Err(failed(&format!("npm did not end within {} minutes", LIMIT.as_secs() / 60))));
             Done::Installed { result }
@@ -56,14 +61,14 @@ impl Actor {
 }
 
 /// Runs the installer with its output told line by line.
-async fn install(folder: std::path::PathBuf, say: impl Fn(String)) -> Result<(), Failure> {
+async fn install(folder: PathBuf, path: Option<OsString>, say: impl Fn(String)) -> Result<(), Failure> {
     // Through a shell, because on Windows `npm` is a script, and because a version manager may have defined it.
     let (shell, flag) = if cfg!(windows) { ("cmd", "/C") } else { ("/bin/sh", "-c") };
     let program = Program {
         path: shell.into(),
         args: vec![flag.into(), format!("{} 2>&1", find::INSTALL).into()],
         folder,
-        environment: Vec::new(),
+        environment: path.map(|path| ("PATH".into(), Some(path))).into_iter().collect(),
     };
     let mut process = spawn::spawn(&program).map_err(|error| failed(&error.to_string()))?;
     process.input.close();
@@ -81,14 +86,17 @@ async fn install(folder: std::path::PathBuf, say: impl Fn(String)) -> Result<(),
         return Ok(());
     }
     let log = log.join("\n");
-    let cause = if log.contains("EACCES") {
-        "npm may not write to its global folder"
-    } else if exit.code == Some(127) {
-        "npm is not installed"
+    // A shell's word for a program that it does not find; npm's own script gives it where there is no node.
+    let failure = if exit.code == Some(127) {
+        let mut failure = failed("npm, or the node that it runs on, is not installed");
+        "Install Node.js, which brings npm along, then press Install with npm again.".clone_into(&mut failure.action);
+        failure
+    } else if log.contains("EACCES") {
+        failed("npm may not write to its global folder")
     } else {
-        "npm reported an error"
+        failed("npm reported an error")
     };
-    Err(failed(cause).with_detail(log))
+    Err(failure.with_detail(log))
 }
 
 fn failed(cause: &str) -> Failure {
@@ -98,4 +106,52 @@ fn failed(cause: &str) -> Failure {
         format!("{cause}."),
         "Run the command in a terminal, with the rights it needs, then press Retry.",
     )
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// Installs with an npm of this script, and gives what came of it and what was said on the way.
+    async fn with_npm(script: Option<&str>) -> (Result<(), Failure>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        if let Some(script) = script {
+            let npm = folder.path().join("npm");
+            std::fs::write(&npm, format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(&npm, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        let said = Mutex::new(Vec::new());
+        let result =
+            install(folder.path().to_path_buf(), Some(folder.path().into()), |line| said.lock().unwrap().push(line))
+                .await;
+        (result, said.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_npm_of_the_path_is_run_and_its_words_are_passed_on() {
+        let (result, said) = with_npm(Some("echo \"$@\"; echo; echo 'a warning' >&2")).await;
+        assert_eq!(result, Ok(()), "code 0 is success");
+        assert_eq!(said, ["install -g @anthropic-ai/claude-code", "a warning"], "with the arguments that were shown");
+    }
+
+    #[tokio::test]
+    async fn a_failed_install_has_its_cause_and_npms_words() {
+        let cases = [
+            (None, "is not installed", "Install Node.js", "npm"),
+            (Some("echo 'npm error code EACCES' >&2; exit 243"), "may not write", "rights", "npm error code EACCES"),
+            (Some("echo 'npm error code ENOTFOUND'; exit 1"), "reported an error", "terminal", "ENOTFOUND"),
+        ];
+        for (script, cause, action, detail) in cases {
+            let failure = with_npm(script).await.0.unwrap_err();
+            assert_eq!(failure.code, Code::InstallFailed, "{script:?}");
+            assert!(failure.cause.contains(cause), "{script:?} is told as {}", failure.cause);
+            assert!(failure.action.contains(action), "{script:?} has the next step {}", failure.action);
+            let told = failure.detail.unwrap_or_default();
+            assert!(told.contains(detail), "{script:?} comes with npm's words: {told}");
+        }
+    }
 }

@@ -1,7 +1,11 @@
 //! Reads what Rust's test programs print. Totals are taken from each program's own `test result:` line; where a program
-//! died before it, from the lines of its tests, and the death is a failure with a name.
+//! died before it, from the lines of its tests, and the death is a failure with a name. A test that skips itself passes
+//! as far as libtest knows, and is told apart by the line it says so with.
 
 use super::{Reader, Tally};
+
+/// How a test says that it skips itself, with its name and the reason behind; `tests/src/needs.rs` has the same.
+const SKIPPED: &str = "skipped by itself: ";
 
 /// Reads the output of `cargo test`, which holds that of any number of test programs, one after another.
 #[derive(Debug, Default)]
@@ -18,6 +22,8 @@ struct Program {
     announced: usize,
     seen: Tally,
     listed: Vec<String>,
+    /// Tests that skipped themselves, each with its reason.
+    skipped: Vec<String>,
 }
 
 impl Reader for Libtest {
@@ -28,11 +34,13 @@ impl Reader for Libtest {
         } else if let Some((passed, failed, ignored)) = result(line) {
             let program = self.program.take().unwrap_or_default();
             let named = if program.listed.is_empty() { program.seen.failures } else { program.listed };
-            let skips = program.seen.skips;
-            self.tally.add(Tally { passed, failed, skipped: ignored, failures: named, skips });
+            self.tally.add(Tally { passed, failed, skipped: ignored, failures: named, skips: program.seen.skips });
+            self.tally.take_back(program.skipped);
             self.listing = false;
         } else if let Some(program) = &mut self.program {
-            if line == "failures:" {
+            if let Some(skip) = line.strip_prefix(SKIPPED) {
+                program.skipped.push(skip.to_owned());
+            } else if line == "failures:" {
                 self.listing = true;
                 program.listed.clear();
             } else if let Some(name) = line.strip_prefix("    ").filter(|_| self.listing) {
@@ -52,12 +60,13 @@ impl Reader for Libtest {
 
 impl Libtest {
     fn close_dead(&mut self, rest: &str) {
-        let Some(Program { announced, seen, .. }) = self.program.take() else { return };
+        let Some(Program { announced, seen, skipped, .. }) = self.program.take() else { return };
         let ended = seen.passed + seen.failed + seen.skipped;
         // With one test at a time its name stands on the line that was never ended.
         let during = rest.strip_prefix("test ").and_then(|rest| rest.split(" ... ").next());
         let during = during.map(|name| format!(" during {name}")).unwrap_or_default();
         self.tally.add(seen);
+        self.tally.take_back(skipped);
         let named = format!("a test program died or was ended{during}, {ended} of its {announced} tests done");
         self.tally.add(Tally::one_failed(named));
     }
@@ -136,6 +145,25 @@ mod tests {
         let followed = "running 1 test\n\nrunning 1 test\ntest x ... ok\n\n\
             test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
         check(followed, (1, 1, 0), &["a test program died or was ended, 0 of its 1 tests done"], &[]);
+    }
+
+    #[test]
+    fn a_test_that_skips_itself_has_not_passed() {
+        // As libtest prints it with one test at a time, and with several.
+        let output = "\nrunning 3 tests\ntest one ... \nskipped by itself: one: needs root, because x\nok\n\
+            test two ... ok\n\nskipped by itself: three: needs root, because y\ntest three ... ok\n\n\
+            test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        check(output, (1, 0, 2), &[], &["one: needs root, because x", "three: needs root, because y"]);
+        // Nobody counts below nothing, whatever is said.
+        let output = "running 1 test\nskipped by itself: one: x\ntest one ... FAILED\n\nfailures:\n    one\n\n\
+            test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        check(output, (0, 1, 0), &["one"], &[]);
+    }
+
+    #[test]
+    fn the_tests_say_it_in_these_words() {
+        let needs = include_str!("../../../../tests/src/needs.rs");
+        assert!(needs.contains(&format!("{SKIPPED:?}")), "another mark would be counted as a test that passed");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::environment::Environment;
 use crate::failure::{Code, Failure};
 use crate::process::spawn::{self, Program};
 
@@ -17,6 +18,63 @@ pub struct Search {
     pub named: Option<PathBuf>,
     /// `PATH`.
     pub path: Option<OsString>,
+    /// `SHELL`: the user's login shell, whose profile may add folders to PATH.
+    pub shell: Option<PathBuf>,
+    /// `HOME`: where that profile is.
+    pub home: Option<PathBuf>,
+}
+
+impl Search {
+    /// What the environment says.
+    pub fn of(environment: &Environment) -> Self {
+        Self {
+            named: environment.path("GEMRA_CLAUDE"),
+            path: environment.os("PATH"),
+            shell: environment.path("SHELL"),
+            home: environment.home(),
+        }
+    }
+
+    /// The PATH that a terminal of the user's would have, with our own behind it: what the user would run there is
+    /// what this finds first, and nothing that we find ourselves is missing. `None` where the shell does not tell.
+    pub async fn terminal_path(&self) -> Option<OsString> {
+        let login = self.login_path().await?;
+        let ours = self.path.clone().unwrap_or_default();
+        let folders = std::env::split_paths(&login).chain(std::env::split_paths(&ours));
+        let mut whole: Vec<PathBuf> = Vec::new();
+        for folder in folders.filter(|folder| !folder.as_os_str().is_empty()) {
+            if !whole.contains(&folder) {
+                whole.push(folder);
+            }
+        }
+        std::env::join_paths(whole).ok()
+    }
+
+    /// The PATH of the user's login shell: a program started from a desktop does not get what the shell's profile adds.
+    async fn login_path(&self) -> Option<OsString> {
+        let shell = self.shell.as_ref()?;
+        // Shells of another family print their PATH in another way, and are not worth guessing at.
+        let name = shell.file_name()?.to_str()?;
+        if !["sh", "bash", "zsh", "dash", "ksh"].contains(&name) {
+            return None;
+        }
+        let known = [("HOME", self.home.clone().map(OsString::from)), ("PATH", self.path.clone())];
+        let environment: Vec<_> = known.into_iter().filter(|(_, value)| value.is_some()).collect();
+        for flags in ["-ilc", "-lc"] {
+            let program = Program {
+                path: shell.clone(),
+                args: vec![flags.into(), "printf '\\n__gemra__%s\\n' \"$PATH\"".into()],
+                folder: std::env::temp_dir(),
+                environment: environment.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
+            };
+            if let Ok(finished) = spawn::run(&program, Duration::from_secs(5)).await
+                && let Some(path) = finished.stdout.lines().find_map(|line| line.strip_prefix("__gemra__"))
+            {
+                return Some(path.into());
+            }
+        }
+        None
+    }
 }
 
 /// The CLI is not there.
@@ -59,13 +117,14 @@ pub struct Found {
 /// # Errors
 /// [`NotFound`] with what was tried.
 pub async fn find(search: Search) -> Result<Found, NotFound> {
-    if let Some(named) = search.named {
-        return if runnable(&named) { Ok(Found { program: named, path: None }) } else { Err(NotFound::Named(named)) };
+    if let Some(named) = &search.named {
+        let found = Found { program: named.clone(), path: None };
+        return if runnable(named) { Ok(found) } else { Err(NotFound::Named(named.clone())) };
     }
     if let Some(program) = search.path.as_deref().and_then(on_path) {
         return Ok(Found { program, path: None });
     }
-    let login = login_path().await.ok_or(NotFound::NotOnPath)?;
+    let login = search.login_path().await.ok_or(NotFound::NotOnPath)?;
     on_path(&login).map(|program| Found { program, path: Some(login) }).ok_or(NotFound::NotOnPath)
 }
 
@@ -97,30 +156,6 @@ fn runnable(path: &Path) -> bool {
     path.is_file()
 }
 
-/// The PATH of the user's login shell: a program started from a desktop does not get what the shell's profile adds.
-async fn login_path() -> Option<OsString> {
-    let shell = std::env::var_os("SHELL").filter(|shell| !shell.is_empty())?;
-    // Shells of another family print their PATH in another way, and are not worth guessing at.
-    let name = Path::new(&shell).file_name()?.to_str()?.to_owned();
-    if !["sh", "bash", "zsh", "dash", "ksh"].contains(&name.as_str()) {
-        return None;
-    }
-    for flags in ["-ilc", "-lc"] {
-        let program = Program {
-            path: PathBuf::from(&shell),
-            args: vec![flags.into(), "printf '\\n__gemra__%s\\n' \"$PATH\"".into()],
-            folder: std::env::temp_dir(),
-            environment: Vec::new(),
-        };
-        if let Ok(finished) = spawn::run(&program, Duration::from_secs(5)).await
-            && let Some(path) = finished.stdout.lines().find_map(|line| line.strip_prefix("__gemra__"))
-        {
-            return Some(path.into());
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -139,7 +174,7 @@ mod tests {
     async fn a_named_cli_is_final() {
         let folder = tempfile::tempdir().unwrap();
         let named = folder.path().join("nowhere");
-        let search = Search { named: Some(named.clone()), path: std::env::var_os("PATH") };
+        let search = Search { named: Some(named.clone()), path: std::env::var_os("PATH"), ..Search::default() };
         assert_eq!(find(search).await, Err(NotFound::Named(named)), "PATH is not asked when a CLI is named");
     }
 
@@ -149,12 +184,62 @@ mod tests {
         fake_cli(bad.path(), 0o644);
         let expected = fake_cli(good.path(), 0o755);
         let path = std::env::join_paths([bad.path(), good.path()]).unwrap();
-        let found = find(Search { named: None, path: Some(path) }).await;
+        let found = find(Search { path: Some(path), ..Search::default() }).await;
         assert_eq!(
             found,
             Ok(Found { program: expected.clone(), path: None }),
             "a file that cannot be run is passed over"
         );
         assert_eq!(version(&expected).await.as_deref(), Some("2.1.197"), "the version is its first word");
+    }
+
+    /// A user with this profile and a folder `tools`, and what the environment says to a program of a desktop's.
+    fn desktop(profile: &str, shell: &str) -> (tempfile::TempDir, PathBuf, Environment) {
+        let home = tempfile::tempdir().unwrap();
+        let tools = home.path().join("tools");
+        std::fs::create_dir(&tools).unwrap();
+        std::fs::write(home.path().join(".profile"), profile).unwrap();
+        let text = home.path().to_str().unwrap().to_owned();
+        // Nothing of the machine's own is on it, which may have a CLI.
+        let path = format!("{text}/system");
+        let environment = Environment::of([("HOME", text.as_str()), ("PATH", path.as_str()), ("SHELL", shell)]);
+        (home, tools, environment)
+    }
+
+    #[tokio::test]
+    async fn the_login_shells_path_is_searched_too() {
+        for shell in ["/bin/sh", "/bin/bash"] {
+            // What a profile says on stdout is no part of the answer.
+            let (home, tools, environment) =
+                desktop("echo welcome; printf 'no newline'; PATH=\"$HOME/tools:$HOME/more\"", shell);
+            let search = Search::of(&environment);
+            assert_eq!(find(search.clone()).await, Err(NotFound::NotOnPath), "{shell}: there is none yet");
+            let program = fake_cli(&tools, 0o755);
+            let found = find(search.clone()).await.unwrap();
+            assert_eq!(found.program, program, "{shell}: the profile's folder is looked in");
+            let folders = ["tools", "more", "system"].map(|name| home.path().join(name));
+            assert_eq!(
+                found.path,
+                Some(std::env::join_paths(&folders[..2]).unwrap()),
+                "{shell}: what the CLI starts is found there too"
+            );
+            let terminal = search.terminal_path().await.unwrap();
+            assert_eq!(terminal, std::env::join_paths(&folders).unwrap(), "{shell}: the terminal's first, then ours");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_does_not_tell_its_path_adds_nothing() {
+        let (home, tools, environment) = desktop("PATH=\"$HOME/tools:$PATH\"", "/bin/sh");
+        fake_cli(&tools, 0o755);
+        let known = Search::of(&environment);
+        assert!(find(known.clone()).await.is_ok(), "the profile is one that leads to the CLI");
+        let fish = home.path().join("fish");
+        std::os::unix::fs::symlink("/bin/sh", &fish).unwrap();
+        for shell in [None, Some(fish), Some(home.path().join("gone/sh"))] {
+            let search = Search { shell: shell.clone(), ..known.clone() };
+            assert_eq!(search.terminal_path().await, None, "{shell:?} is not asked, or says nothing");
+            assert_eq!(find(search).await, Err(NotFound::NotOnPath), "{shell:?}");
+        }
     }
 }

@@ -4,6 +4,15 @@ use std::path::PathBuf;
 
 use super::error::EngineError;
 
+/// The addresses that are read, in words.
+#[cfg(not(windows))]
+pub const ACCEPTED: &str =
+    "unix:///run/docker.sock or another socket's path, and tcp://127.0.0.1:2375 or another host and port without TLS";
+/// The addresses that are read, in words.
+#[cfg(windows)]
+pub const ACCEPTED: &str =
+    "npipe:////./pipe/docker_engine or another pipe, and tcp://127.0.0.1:2375 or another host and port without TLS";
+
 /// Where an engine listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {

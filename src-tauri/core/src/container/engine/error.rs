@@ -28,7 +28,7 @@ pub enum EngineError {
     /// No engine's socket and no engine's program was found.
     #[error("No container engine was found on this machine")]
     NotInstalled {
-        /// The sockets that were looked for.
+        /// The sockets and programs that were looked for.
         looked: Vec<String>,
     },
     /// An engine is installed or named, and nothing answers.

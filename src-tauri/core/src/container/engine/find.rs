@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::address::Address;
 use super::error::EngineError;
+use super::places::Places;
 use crate::environment::Environment;
 
 /// What is to be tried.
@@ -15,7 +16,7 @@ pub(super) enum Choice {
     /// Somebody named this one; no other will do.
     Named(Candidate),
     /// Nobody named one: the first of these that answers.
-    Known(Vec<Candidate>),
+    Known(Vec<Address>),
 }
 
 /// An address, and where it came from.
@@ -47,7 +48,7 @@ struct ContextEndpoint {
 }
 
 /// Reads settings, environment and the docker CLI's files. Blocks on small files.
-pub(super) fn choose(setting: Option<&str>, environment: &Environment) -> Result<Choice, EngineError> {
+pub(super) fn choose(setting: Option<&str>, environment: &Environment, places: &Places) -> Result<Choice, EngineError> {
     if let Some(value) = setting.map(str::trim).filter(|value| !value.is_empty()) {
         return named(value, "the settings", false);
     }
@@ -56,41 +57,16 @@ pub(super) fn choose(setting: Option<&str>, environment: &Environment) -> Result
     }
     let folder = config_folder(environment);
     if let Some(name) = environment.text("DOCKER_CONTEXT") {
-        return context(&name, "DOCKER_CONTEXT", folder.as_deref(), environment);
+        return context(&name, "DOCKER_CONTEXT", folder.as_deref(), places);
     }
     if let Some(folder) = &folder
         && let Some(name) = current_context(folder)?
     {
         let origin = format!("the current context in {}", folder.join("config.json").display());
-        return context(&name, &origin, Some(folder), environment);
+        return context(&name, &origin, Some(folder), places);
     }
-    Ok(Choice::Known(known(environment)))
+    Ok(Choice::Known(places.sockets.clone()))
 }
-
-/// True where an engine's program is installed, running or not.
-/// `usual` are folders beside those on PATH, because a program opened from a desktop may have a short PATH.
-pub(super) fn is_installed(environment: &Environment, usual: &[&str]) -> bool {
-    let path = environment.os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(usual.iter().map(PathBuf::from))
-        .any(|folder| PROGRAMS.iter().any(|program| folder.join(program).is_file()))
-}
-
-#[cfg(not(windows))]
-const PROGRAMS: &[&str] = &["docker", "dockerd", "podman"];
-#[cfg(windows)]
-const PROGRAMS: &[&str] = &["docker.exe", "podman.exe"];
-#[cfg(not(windows))]
-pub(super) const USUAL_FOLDERS: &[&str] = &[
-    "/usr/bin",
-    "/usr/sbin",
-    "/usr/local/bin",
-    "/snap/bin",
-    "/opt/homebrew/bin",
-    "/Applications/Docker.app/Contents/Resources/bin",
-];
-#[cfg(windows)]
-pub(super) const USUAL_FOLDERS: &[&str] = &[r"C:\Program Files\Docker\Docker\resources\bin"];
 
 fn named(value: &str, origin: &str, tls: bool) -> Result<Choice, EngineError> {
     let address = Address::read(value, origin, tls)?;
@@ -114,11 +90,11 @@ fn current_context(folder: &Path) -> Result<Option<String>, EngineError> {
     Ok(Some(config.current_context).filter(|name| !name.is_empty() && name != "default"))
 }
 
-fn context(name: &str, origin: &str, folder: Option<&Path>, environment: &Environment) -> Result<Choice, EngineError> {
+fn context(name: &str, origin: &str, folder: Option<&Path>, places: &Places) -> Result<Choice, EngineError> {
     let origin = format!("{origin} ({name})");
     if name == "default" {
-        return match known(environment).into_iter().next() {
-            Some(first) => Ok(Choice::Named(Candidate { address: first.address, origin })),
+        return match places.sockets.first() {
+            Some(first) => Ok(Choice::Named(Candidate { address: first.clone(), origin })),
             None => Ok(Choice::Known(Vec::new())),
         };
     }
@@ -140,46 +116,6 @@ fn context(name: &str, origin: &str, folder: Option<&Path>, environment: &Enviro
         }
     }
     Err(missing())
-}
-
-#[cfg(unix)]
-fn known(environment: &Environment) -> Vec<Candidate> {
-    let mut paths: Vec<PathBuf> = vec!["/var/run/docker.sock".into()];
-    let runtime = environment.path("XDG_RUNTIME_DIR");
-    if let Some(runtime) = &runtime {
-        paths.push(runtime.join("docker.sock"));
-        paths.push(runtime.join(".docker/run/docker.sock"));
-    }
-    if let Some(home) = environment.home() {
-        let places = [
-            ".docker/run/docker.sock",
-            ".docker/desktop/docker.sock",
-            ".orbstack/run/docker.sock",
-            ".colima/default/docker.sock",
-            ".colima/docker.sock",
-            ".rd/docker.sock",
-            ".lima/docker/sock/docker.sock",
-            ".lima/default/sock/docker.sock",
-            ".local/share/containers/podman/machine/podman.sock",
-        ];
-        paths.extend(places.iter().map(|place| home.join(place)));
-    }
-    if let Some(runtime) = &runtime {
-        paths.push(runtime.join("podman/podman.sock"));
-    }
-    paths.push("/run/podman/podman.sock".into());
-    paths
-        .into_iter()
-        .map(|path| Candidate { address: Address::Unix(path), origin: "a known socket".to_owned() })
-        .collect()
-}
-
-#[cfg(windows)]
-fn known(_environment: &Environment) -> Vec<Candidate> {
-    ["//./pipe/docker_engine", "//./pipe/dockerDesktopLinuxEngine"]
-        .into_iter()
-        .map(|path| Candidate { address: Address::Pipe(path.to_owned()), origin: "a known pipe".to_owned() })
-        .collect()
 }
 
 #[cfg(test)]
@@ -225,7 +161,8 @@ mod tests {
             (None, &[("DOCKER_CONFIG", broken)], Err("could not be read")),
         ];
         for (setting, environment, expected) in cases {
-            match (choose(*setting, &Environment::of(environment.iter().copied())), expected) {
+            let environment = Environment::of(environment.iter().copied());
+            match (choose(*setting, &environment, &Places::usual(&environment)), expected) {
                 (Ok(Choice::Named(candidate)), Ok(address)) => {
                     assert_eq!(&candidate.address.to_string(), address, "{setting:?} {environment:?} means it");
                 }
@@ -236,19 +173,8 @@ mod tests {
                 (got, _) => panic!("{setting:?} {environment:?} gave {got:?}, not {expected:?}"),
             }
         }
-        let nothing = choose(None, &Environment::of([("DOCKER_CONFIG", none), ("HOME", "/home/somebody")])).unwrap();
-        let Choice::Known(known) = nothing else { panic!("nothing is named, so known sockets are tried: {nothing:?}") };
-        assert_eq!(known[0].address, Address::Unix("/var/run/docker.sock".into()), "the usual socket comes first");
-        assert!(known.len() > 5, "and others follow");
-    }
-
-    #[test]
-    fn programs_are_looked_for_on_the_path() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().to_str().unwrap();
-        let environment = Environment::of([("PATH", path)]);
-        assert!(!is_installed(&environment, &[]), "an empty folder holds no engine");
-        std::fs::write(folder.path().join("podman"), "").unwrap();
-        assert!(is_installed(&environment, &[]), "podman is an engine too");
+        let places = Places { sockets: vec![Address::Unix("/one.sock".into())], folders: Vec::new() };
+        let nothing = choose(None, &Environment::of([("DOCKER_CONFIG", none)]), &places).unwrap();
+        assert_eq!(nothing, Choice::Known(places.sockets), "nothing is named, so the known sockets are tried");
     }
 }
