@@ -158,8 +158,10 @@ fn start(program: &Program) -> Result<Box<dyn ChildWrapper>, SpawnError> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     });
     command.wrap(KillOnDrop);
+    // A session, not a group alone: a terminal that we were started from stops those who touch it from the background,
+    // as an interactive shell does, and would take a program's question for a password.
     #[cfg(unix)]
-    command.wrap(process_wrap::tokio::ProcessGroup::leader());
+    command.wrap(process_wrap::tokio::ProcessSession);
     #[cfg(windows)]
     command.wrap(process_wrap::tokio::JobObject);
     command.spawn().map_err(|source| SpawnError::Refused { path: program.path.clone(), source })

@@ -25,7 +25,7 @@ facts: Array<Fact>,
  */
 took: number | null, failure: Failure | null, 
 /**
- * True where a host agent still works behind an error: the tab is usable on the host.
+ * True where the host's agent works behind a build, its end or an error: the tab is usable on the host.
  */
 hostAgent: boolean, 
 /**
