@@ -134,7 +134,7 @@ describe("a rejection", () => {
   it("that is a failure is shown as it is", () => {
     const failure = { code: "x", title: "T", cause: "C", action: "A", detail: null };
     expect(asFailure(failure, "do it")).toBe(failure);
-    expect(failureText({ ...failure, detail: "log" })).toBe("T\nC\nA\n\nlog");
+    expect(failureText({ ...failure, detail: "log" })).toBe("T (x)\nC\nA\n\nlog");
   });
 
   it.each([new Error("boom"), "boom"])(

@@ -62,6 +62,12 @@ describe("a problem", () => {
     expect(all("problem")).toHaveLength(0);
   });
 
+  it("names its class, as the README lists it", async () => {
+    await show("problem");
+    expect(one("problem").dataset["code"]).toBe("settings-invalid");
+    expect(one("problem").textContent).toContain("settings-invalid");
+  });
+
   it("of the same class as another stands beside it and goes alone", async () => {
     await show("problems");
     expect(all("problem").map((banner) => banner.textContent)).toEqual([
