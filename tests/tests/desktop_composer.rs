@@ -71,9 +71,14 @@ async fn it_grows_to_a_part_of_the_window_and_scrolls_then() {
     }
     let (tall, window) = heights(&app).await;
     assert!(tall > before && tall <= window / 2, "it leaves the conversation its room: {tall} of {window}");
+    let text = app.page().await.composer.unwrap_or_default();
+    assert!(text.ends_with("line 39\n"), "the last line was broken too: {text:?}");
+    // The caret is at the end, on a line of its own, and the end is in sight.
     let script = "const area = document.querySelector('[data-testid=composer]');
-                  return area.scrollHeight > area.clientHeight && area.scrollTop + area.clientHeight >= area.scrollHeight - 30;";
-    assert_eq!(app.script(script).await, true, "what does not fit is scrolled, and the caret is in sight");
+                  return [area.scrollHeight > area.clientHeight, area.scrollHeight - area.clientHeight - area.scrollTop];";
+    let read = app.script(script).await;
+    assert_eq!(read[0], true, "what does not fit is scrolled");
+    assert!(read[1].as_f64().unwrap() < 22.0, "less than a line is out of sight below, so the caret is not: {read}");
     app.screenshot("composer-tall").await;
     let send = "const box = document.querySelector('[data-testid=send]').getBoundingClientRect();
                 return box.bottom <= window.innerHeight && box.top >= 0;";
