@@ -19,8 +19,7 @@ async fn composer(name: &str) -> (ModelApi, Arc<Home>, App) {
 /// The composer's height and the window's, in CSS pixels.
 async fn heights(app: &App) -> (i64, i64) {
     let script = "return [document.querySelector('[data-testid=composer]').offsetHeight, window.innerHeight];";
-    let read = app.script(script).await;
-    (read[0].as_i64().unwrap(), read[1].as_i64().unwrap())
+    serde_json::from_value(app.script(script).await).expect("two whole numbers")
 }
 
 async fn until_text(app: &App, text: &str) {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::flip;
 use tests::desktop::{App, Home, Options};
@@ -41,11 +40,9 @@ async fn offered(app: &App, mode: &str) -> bool {
     let css = format!("[data-mode={mode}]");
     let script = format!("return document.querySelector('{css}')?.getAttribute('aria-disabled') ?? 'absent';");
     let said = app
-        .until("the menu is open", SOON, async |_| {
-            Some(app.script(&script).await).filter(|said| *said != Value::from("absent"))
-        })
+        .until("the menu is open", SOON, async |_| Some(app.script(&script).await).filter(|said| said != "absent"))
         .await;
-    said != Value::from("true")
+    said != "true"
 }
 
 #[tokio::test]

@@ -29,7 +29,8 @@ async fn add_variable(app: &App, name: &str, value: &str) {
 }
 
 fn saved(home: &Home) -> Value {
-    serde_json::from_str(&fs::read_to_string(home.settings()).unwrap()).unwrap()
+    let text = fs::read_to_string(home.settings()).expect("the settings are there");
+    serde_json::from_str(&text).expect("the settings are JSON")
 }
 
 #[tokio::test]
