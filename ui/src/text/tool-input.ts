@@ -22,7 +22,7 @@ export function inputFields(input: string): InputField[] | null {
     return old < 0 ? names.indexOf(name) : old + 0.5;
   };
   return entries
-    .sort(([one], [other]) => place(one) - place(other))
+    .toSorted(([one], [other]) => place(one) - place(other))
     .map(([name, value]) => ({ name, value: asText(value) }));
 }
 
