@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gemra_core::app::App;
+use gemra_core::app::{App, ProblemId};
 use gemra_core::stream::Frame;
 use gemra_core::tab::{Tab, TabId};
 use gemra_core::transcript::EntryId;
@@ -157,7 +157,7 @@ pub(crate) async fn save_settings(app: State<'_, Arc<App>>, settings: Settings) 
 }
 
 #[tauri::command]
-pub(crate) async fn dismiss_problem(app: State<'_, Arc<App>>, code: String) -> Answer<()> {
-    app.dismiss_problem(&code);
+pub(crate) async fn dismiss_problem(app: State<'_, Arc<App>>, id: u32) -> Answer<()> {
+    app.dismiss_problem(ProblemId(id));
     Ok(())
 }

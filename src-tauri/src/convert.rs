@@ -7,7 +7,7 @@ mod transcript;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use gemra_core::app::WindowState;
+use gemra_core::app::{Problem, WindowState};
 use gemra_core::settings::{Settings, Variables};
 
 use crate::wire;
@@ -34,6 +34,13 @@ impl From<&WindowState> for wire::frames::WindowState {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mac: cfg!(target_os = "macos"),
         }
+    }
+}
+
+impl From<&Problem> for wire::frames::Problem {
+    fn from(problem: &Problem) -> Self {
+        let Problem { id, failure } = problem;
+        Self { id: id.0, failure: failure.into() }
     }
 }
 

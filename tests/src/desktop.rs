@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 pub use app::{App, Options};
 pub use home::Home;
-pub use page::{Entry, Page, TabMark};
+pub use page::{Entry, Page, TabMark, Trouble};
 
 /// The target folder that this test program was built into.
 pub fn target() -> PathBuf {

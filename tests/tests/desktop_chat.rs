@@ -215,6 +215,7 @@ async fn an_api_error_is_shown_in_words_and_retry_works() {
     let error = app.until_entry("error", "", LONG).await;
     app.until_idle(SOON).await;
     app.screenshot("chat-api-error").await;
+    assert_eq!(error.code.as_deref(), Some("api-error"), "the class is told: {error:#?}");
     assert!(error.text.contains("400"), "the status is named: {}", error.text);
     assert!(!error.text.contains("{\""), "words, not JSON: {}", error.text);
     let page = app.page().await;

@@ -24,13 +24,17 @@ async fn tab(name: &str) -> (ModelApi, Arc<Home>, App) {
     (api, home, app)
 }
 
-/// Waits for the error and checks that its details tell all these, and that the copied text tells them too.
+/// Waits for the error, checks that it is of exactly this class and that its details and what they copy tell the class
+/// and all these.
 async fn until_error(app: &App, class: &str, parts: &[&str]) -> String {
     app.until(&format!("the error {class}"), BUILT, async |page| {
         (page.container.as_deref() == Some("error")).then_some(())
     })
     .await;
     let details = app.details().await;
+    let code = app.page().await.details_code;
+    assert_eq!(code.as_deref(), Some(class), "the class is told to scripts, exactly: {details}");
+    assert!(details.lines().any(|line| line.trim() == class), "and to the eye, as the README lists it: {details}");
     for part in parts {
         assert!(details.contains(part), "the details of {class} tell {part:?}: {details}");
     }
@@ -40,6 +44,7 @@ async fn until_error(app: &App, class: &str, parts: &[&str]) -> String {
     app.screenshot(&format!("container-error-{class}")).await;
     app.click("copy-details").await;
     let copied = app.clipboard().await;
+    assert!(copied.contains(&format!("({class})")), "what was copied names the class {class}: {copied}");
     for part in parts {
         assert!(copied.contains(part), "what was copied tells {part:?}: {copied}");
     }
@@ -108,7 +113,8 @@ async fn an_engine_that_is_not_there_or_does_not_run() {
     let app = App::launch("container-engine", &home, &api, &options).await;
     app.click("container-button").await;
     let missing = ["The container engine is not running", &address, "DOCKER_HOST", "systemctl start docker"];
-    let first = until_error(&app, "engine-not-there", &missing).await;
+    let first = until_error(&app, "engine-not-running", &missing).await;
+    app.screenshot("container-error-engine-not-there").await;
     said(&app, &api, "the host goes on").await;
 
     // The socket that a daemon leaves behind when it dies.

@@ -55,6 +55,7 @@ async fn two_tabs_one_on_each_side_stream_at_once_and_nothing_of_one_is_in_the_o
         let foreign: Vec<_> = page.entries.iter().filter(|entry| entry.text.contains(other)).collect();
         assert!(foreign.is_empty(), "nothing of the other tab is shown: {foreign:#?}");
     }
+    assert_eq!(api.streaming(), 2, "both streamed all the while");
     app.screenshot("container-two-tabs").await;
     for (tab, own, other) in [(0, "alpha199", "beta"), (1, "beta199", "alpha")] {
         app.activate(tab).await;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tests::desktop::app::{LONG, SOON};
-use tests::desktop::{App, Home, Options};
+use tests::desktop::{App, Home, Options, Trouble};
 use tests::model_api::ModelApi;
 use tests::spawn;
 
@@ -47,9 +47,12 @@ async fn a_bad_folder_is_refused_in_words_and_what_was_typed_stays() {
         app.open_workspace(&typed).await;
         let page = app
             .until(&format!("{typed} is refused with one of {words:?}"), SOON, async |page| {
-                words.iter().any(|words| page.text.contains(words)).then(|| page.clone())
+                let told = |trouble: &Trouble| words.iter().any(|words| trouble.text.contains(words));
+                page.failures.iter().any(told).then(|| page.clone())
             })
             .await;
+        let classes: Vec<&str> = page.failures.iter().map(|trouble| trouble.code.as_str()).collect();
+        assert_eq!(classes, ["workspace-invalid"], "the one failure is of this class: {page:#?}");
         assert_eq!(page.workspace_path.as_deref(), Some(typed.as_str()), "the typed path stays");
         assert!(page.tabs.is_empty(), "no tab was opened: {page:#?}");
         app.screenshot(&format!("bad-folder-{}", words[0].replace(' ', "-"))).await;
@@ -67,10 +70,45 @@ async fn a_bad_folder_on_the_command_line_is_told_too() {
     let options = Options::scripted(&[home.path("not-there"), home.workspace("good")]);
     let app = App::launch("bad-argument", &home, &api, &options).await;
     app.until("the good folder's tab, and a word on the other", SOON, async |page| {
-        (page.tabs.len() == 1 && page.text.contains("not-there")).then_some(())
+        let told = |problem: &Trouble| problem.code == "workspace-invalid" && problem.text.contains("not-there");
+        (page.tabs.len() == 1 && page.problems.iter().any(told)).then_some(())
     })
     .await;
     app.screenshot("bad-argument").await;
+}
+
+#[tokio::test]
+async fn two_bad_folders_are_told_side_by_side_and_dismissed_one_by_one() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let (first, second) = (home.path("nope1"), home.path("nope2"));
+    let options = Options::scripted(&[first.clone(), second.clone(), first]);
+    let app = App::launch("bad-arguments", &home, &api, &options).await;
+    let shown = async |names: &[&str]| {
+        app.until(&format!("the problems are those of {names:?}"), SOON, async |page| {
+            let same = page.problems.len() == names.len()
+                && page.problems.iter().zip(names).all(|(problem, name)| problem.text.contains(name));
+            same.then(|| page.clone())
+        })
+        .await
+    };
+    let page = shown(&["nope1", "nope2"]).await;
+    assert!(page.problems.iter().all(|problem| problem.code == "workspace-invalid"), "of one class: {page:#?}");
+    assert!(page.workspace_path.is_some(), "the new-tab page works under them: {page:#?}");
+    app.screenshot("bad-arguments").await;
+    // What a later start says again is no news while it stands.
+    let again = app.start_again(&home.path(""), &["--workspace", "nope2", "--workspace", "nope3"]);
+    assert!(again.status.success(), "the folders were handed over");
+    shown(&["nope1", "nope2", "nope3"]).await;
+    app.click_css("[data-testid=problem] [aria-label=Dismiss]").await;
+    shown(&["nope2", "nope3"]).await;
+    app.click_css("[data-testid=problem] + [data-testid=problem] [aria-label=Dismiss]").await;
+    shown(&["nope2"]).await;
+    app.click_css("[data-testid=problem] [aria-label=Dismiss]").await;
+    shown(&[]).await;
+    app.open_workspace(&home.workspace("good").display().to_string()).await;
+    app.send("say all is well").await;
+    app.until_entry("assistant", "all is well", LONG).await;
 }
 
 #[tokio::test]
@@ -80,10 +118,8 @@ async fn settings_that_are_not_json_are_told_and_left_alone() {
     let broken = "{ \"engine\": \"unix:///mine.sock\", oops\n// my notes\n";
     home.write(&home.settings(), broken);
     let app = App::launch("bad-settings", &home, &api, &Options::scripted(&[home.workspace("project")])).await;
-    app.until("the settings file is named, and where it is wrong", SOON, async |page| {
-        (page.text.contains("settings.json") && page.text.contains("line 1")).then_some(())
-    })
-    .await;
+    // The settings file is named, and where it is wrong.
+    app.until_failure("settings-invalid", &["settings.json", "line 1"], SOON).await;
     app.screenshot("bad-settings").await;
     app.send("say it works all the same").await;
     app.until_entry("assistant", "it works all the same", LONG).await;
@@ -99,10 +135,7 @@ async fn a_missing_cli_is_told_with_the_way_to_install_it_and_retry_works() {
     let place = home.path("bin").join("claude");
     let options = Options::with_agent(place.clone(), &[home.workspace("project")]).env("PATH", "/usr/bin:/bin");
     let app = App::launch("no-cli", &home, &api, &options).await;
-    app.until("the tab says what is missing and how to install it", LONG, async |page| {
-        (page.text.contains("npm install") && page.text.contains("@anthropic-ai/claude-code")).then_some(())
-    })
-    .await;
+    app.until_failure("claude-missing", &["npm install", "@anthropic-ai/claude-code"], LONG).await;
     app.screenshot("cli-missing").await;
     app.send("say this waited for the agent").await;
     app.click_button("Retry").await;
@@ -178,6 +211,7 @@ async fn an_agent_that_dies_in_a_line_is_an_error_with_its_last_words_and_retry(
         page.text.contains("the flux capacitor is gone").then_some(())
     })
     .await;
+    app.until_failure("agent-crashed", &["the flux capacitor is gone"], SOON).await;
     app.until_idle(SOON).await;
     app.screenshot("agent-died").await;
     let page = app.page().await;
@@ -199,6 +233,7 @@ async fn an_agent_that_dies_at_its_start_is_an_error_with_its_last_words() {
         page.text.contains("told to die at its start").then_some(())
     })
     .await;
+    app.until_failure("agent-not-started", &["told to die at its start"], SOON).await;
     app.screenshot("agent-died-at-start").await;
     assert!(app.page().await.composer.is_some(), "the tab is still there, and can be written to");
 }

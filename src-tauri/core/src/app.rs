@@ -1,8 +1,10 @@
 //! Everything that is open: tabs in their order, settings, recent folders, and what the window shows around them. A
 //! shell talks to this and to the tabs' handles, and to nothing else of core.
 
+mod problems;
 mod surroundings;
 
+pub use problems::{Problem, ProblemId};
 pub use surroundings::Surroundings;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use self::problems::Problems;
 use crate::agent::claude::{history, sessions};
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
@@ -38,8 +41,8 @@ pub struct WindowState {
     pub recent: Vec<PathBuf>,
     /// The user's settings.
     pub settings: Settings,
-    /// What went wrong outside any tab.
-    pub problems: Vec<Failure>,
+    /// What went wrong outside any tab, oldest first.
+    pub problems: Vec<Problem>,
 }
 
 /// Everything that is open.
@@ -58,7 +61,7 @@ struct Open {
     closing: Vec<Arc<Tab>>,
     active: Option<TabId>,
     recent: Vec<PathBuf>,
-    problems: Vec<Failure>,
+    problems: Problems,
     /// Requests that opened a tab, and which: a repeat gets the same answer.
     requests: Vec<(String, TabId)>,
 }
@@ -71,7 +74,7 @@ impl App {
     /// [`HomeError`] where there is no home or another instance has it.
     pub async fn start(environment: Environment, reaper: Option<&Path>) -> Result<Arc<Self>, HomeError> {
         let home = Home::open(&environment)?;
-        let mut problems = Vec::new();
+        let mut problems = Problems::default();
         let reaper = reaper.map_or_else(Reaper::none, |program| {
             Reaper::start(program).unwrap_or_else(|error| {
                 tracing::warn!(%error, "there is no reaper; agents would outlive a crash");
@@ -80,7 +83,7 @@ impl App {
         });
         let settings = Settings::read(&home.settings()).unwrap_or_else(|error| {
             tracing::warn!(%error, "the settings cannot be used");
-            problems.push((&error).into());
+            problems.add((&error).into());
             Settings::default()
         });
         let (runs, records) = record::open(home.runs());
@@ -237,14 +240,14 @@ impl App {
     }
 
     /// The user has read a problem.
-    pub fn dismiss_problem(&self, code: &str) {
-        self.open().problems.retain(|problem| problem.code.as_str() != code);
+    pub fn dismiss_problem(&self, id: ProblemId) {
+        self.open().problems.dismiss(id);
         self.refresh();
     }
 
-    /// Tells a problem to the window.
+    /// Tells a problem to the window; one that it shows already is told once.
     pub fn report(&self, problem: Failure) {
-        self.open().problems.push(problem);
+        self.open().problems.add(problem);
         self.refresh();
     }
 
@@ -279,7 +282,7 @@ impl App {
             Err(failure) => {
                 let cause =
                     format!("The tab {} was interrupted and its folder cannot be opened. {}", run.title, failure.cause);
-                self.open().problems.push(Failure { cause, ..failure });
+                self.open().problems.add(Failure { cause, ..failure });
                 return;
             }
         };
@@ -349,7 +352,7 @@ impl App {
             active: open.active.clone(),
             recent: open.recent.clone(),
             settings: self.settings.borrow().clone(),
-            problems: open.problems.clone(),
+            problems: open.problems.list().to_vec(),
         };
         self.window.send_if_modified(|old| {
             let changed = **old != state;

@@ -81,8 +81,17 @@ pub(crate) struct WindowState {
     pub(crate) recent: Vec<String>,
     pub(crate) settings: Settings,
     /// What went wrong outside any tab, such as settings that could not be read.
-    pub(crate) problems: Vec<Failure>,
+    pub(crate) problems: Vec<Problem>,
     pub(crate) version: String,
     /// True on macOS: shortcuts use Cmd.
     pub(crate) mac: bool,
+}
+
+/// Something that went wrong outside any tab.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Problem {
+    /// Names it: two problems may be of one class.
+    pub(crate) id: u32,
+    pub(crate) failure: Failure,
 }

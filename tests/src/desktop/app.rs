@@ -97,7 +97,7 @@ impl App {
         }
         let mut capabilities = Capabilities::new();
         capabilities
-            .set("webkitgtk:browserOptions", json!({"binary": binary, "args": args}))
+            .set("webkitgtk:browserOptions", json!({"binary": with_its_home(home, &binary), "args": args}))
             .unwrap_or_else(|error| panic!("capabilities are JSON: {error}"));
         let driver = match WebDriver::builder(stage.url(), capabilities).request_timeout(LONG).await {
             Ok(driver) => driver,
@@ -192,10 +192,19 @@ fn the_app(stage: &Stage, binary: &std::path::Path) -> u32 {
     found.unwrap_or_else(|| panic!("no process of the run is {}\n{}", binary.display(), stage.log_tail()))
 }
 
+/// A program that starts the app with the user's HOME. The `WebDriver`, which starts it, has another: what it keeps in
+/// its own is no doing of the app's.
+fn with_its_home(home: &Home, binary: &Path) -> PathBuf {
+    let starter = home.path("start-app");
+    let (app, folder) = (binary.display(), home.home());
+    home.write(&starter, &format!("#!/bin/sh\nHOME='{}' exec '{app}' \"$@\"\n", folder.display()));
+    super::make_executable(&starter);
+    starter
+}
+
 fn environment(home: &Home, api: &ModelApi, options: &Options) -> Vec<(String, String)> {
     let text = |path: PathBuf| path.display().to_string();
     let mut variables: Vec<(String, String)> = [
-        ("HOME", text(home.home())),
         ("GEMRA_HOME", text(home.gemra())),
         ("XDG_RUNTIME_DIR", text(home.runtime())),
         ("PATH", std::env::var("PATH").unwrap_or_default()),

@@ -31,7 +31,7 @@ impl Home {
         let root = root.unwrap_or_else(|error| panic!("a temporary folder can be made: {error}"));
         let home = Self { root, user };
         home.own(home.root.path());
-        for name in ["home", "gemra", "runtime", "work"] {
+        for name in ["home", "gemra", "runtime", "work", "driver"] {
             home.folder(&home.root.path().join(name));
         }
         // The bus and the webview refuse a runtime folder that others could enter.
@@ -64,6 +64,11 @@ impl Home {
     /// What is `HOME` to the app.
     pub fn home(&self) -> PathBuf {
         self.root.path().join("home")
+    }
+
+    /// What is `HOME` to the `WebDriver`.
+    pub(super) fn driver(&self) -> PathBuf {
+        self.root.path().join("driver")
     }
 
     /// What is `GEMRA_HOME` to the app.

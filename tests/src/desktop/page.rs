@@ -34,8 +34,14 @@ pub struct Page {
     pub container_name: Option<String>,
     /// The text of the open container details.
     pub details: Option<String>,
+    /// `data-code` of the open container details: the class of the failure that they tell.
+    pub details_code: Option<String>,
     /// The text of the open build log.
     pub build_log: Option<String>,
+    /// What went wrong outside any tab.
+    pub problems: Vec<Trouble>,
+    /// Every failure that is shown anywhere in the page, those outside any tab included.
+    pub failures: Vec<Trouble>,
     /// Everything that can be read in the page.
     pub text: String,
     /// The same with what is folded away.
@@ -64,22 +70,34 @@ pub struct Entry {
     pub streaming: bool,
     /// `data-queued`: a message that still waits for the agent.
     pub queued: bool,
+    /// `data-code` of an error: its class.
+    pub code: Option<String>,
     /// What it reads.
     pub text: String,
     /// How many characters its whole text has, folded parts included.
     pub length: usize,
 }
 
+/// A failure that the page shows.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Trouble {
+    /// `data-code`: its class.
+    pub code: String,
+    /// What it reads.
+    pub text: String,
+}
+
 const READ: &str = r#"
 const all = id => [...document.querySelectorAll(`[data-testid="${id}"]`)];
 const one = id => document.querySelector(`[data-testid="${id}"]`);
 const text = id => one(id)?.innerText ?? null;
+const trouble = e => ({ code: e.dataset.code ?? '', text: e.innerText });
 return {
   hasTabBar: one('tab-bar') !== null,
   tabs: all('tab').map(e => ({ id: e.dataset.tabId ?? '', active: e.dataset.active === 'true', text: e.innerText })),
   entries: all('entry').map(e => ({
     kind: e.dataset.kind ?? '', streaming: e.dataset.streaming === 'true', queued: e.dataset.queued === 'true',
-    text: e.innerText, length: e.textContent.length,
+    code: e.dataset.code ?? null, text: e.innerText, length: e.textContent.length,
   })),
   asks: all('ask').length,
   composer: one('composer')?.value ?? null,
@@ -89,7 +107,10 @@ return {
   container: one('container-button')?.dataset.state ?? null,
   containerName: one('container-button')?.getAttribute('aria-label') ?? text('container-button'),
   details: text('container-details'),
+  detailsCode: one('container-details')?.dataset.code ?? null,
   buildLog: text('build-log'),
+  problems: all('problem').map(trouble),
+  failures: [...document.querySelectorAll('[data-code]')].map(trouble),
   text: document.body?.innerText ?? '',
   wholeText: document.body?.textContent ?? '',
 };
@@ -149,6 +170,17 @@ impl App {
         let what = format!("a finished entry of kind {kind} with {text:?}");
         self.until(&what, within, async |page| {
             page.entries.iter().find(|e| e.kind == kind && !e.streaming && e.text.contains(text)).cloned()
+        })
+        .await
+    }
+
+    /// Waits until a failure of exactly this class is shown that reads all these words, and gives what it reads.
+    pub async fn until_failure(&self, class: &str, words: &[&str], within: Duration) -> String {
+        let what = format!("a failure of class {class} with {words:?}");
+        self.until(&what, within, async |page| {
+            let told =
+                |trouble: &&Trouble| trouble.code == class && words.iter().all(|words| trouble.text.contains(words));
+            page.failures.iter().find(told).map(|trouble| trouble.text.clone())
         })
         .await
     }

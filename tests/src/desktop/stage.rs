@@ -43,6 +43,7 @@ impl Stage {
         let port = free_port();
         let mut command = spawn::command_as(home.user(), "WebKitWebDriver");
         command.arg("--host=127.0.0.1").arg(format!("--port={port}")).env_clear();
+        command.env("HOME", home.driver());
         command.env("DISPLAY", format!(":{number}"));
         command.env("DBUS_SESSION_BUS_ADDRESS", format!("unix:path={}", address.display()));
         command.env(MARK, &mark);

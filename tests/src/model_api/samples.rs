@@ -53,6 +53,35 @@ done
 That is all.
 "#;
 
+/// A conversation in plain words, for the picture of the app that people see first: what the user says, the command
+/// that the agent runs then, and its answer.
+pub(super) const SCENE: [(&str, &str, &str); 2] = [
+    (
+        "What does an order with an empty basket cost?",
+        "grep -n 'fn ' src/order.rs",
+        "Nothing, and that is the bug: `total` divides by the number of items, so an empty basket **panics**.\n",
+    ),
+    (
+        "Please mend it, and run the tests in the container.",
+        "./run-tests",
+        r"Both are done. An empty basket now leaves early:
+
+```rust
+pub fn total(items: &[Item], discount: u64) -> u64 {
+    if items.is_empty() { return 0; }
+    let sum: u64 = items.iter().map(|item| item.price).sum();
+    sum - discount / items.len() as u64
+}
+```
+
+- `an_empty_basket_costs_nothing` is new, and failed before the change
+- the other **14 tests** pass as they did
+
+The same division stands in `invoice.rs`. There an empty list cannot come in today, because the caller checks it.
+",
+    ),
+];
+
 /// What is said when nothing was scripted.
 pub(super) fn friendly(said: &str) -> String {
     let quoted: Vec<String> = said.lines().take(8).map(|line| format!("> {line}")).collect();

@@ -25,6 +25,7 @@ use super::samples;
 /// | `fail: STATUS` | that API error, always |
 /// | `failonce: STATUS TEXT` | that API error the first time, then TEXT; see [`Standing::times`] and `first` at [`plan`] |
 /// | `hang:` | the headers and then nothing |
+/// | a question of the scene in `samples.rs` | what is told there: a `Bash` call, and an answer in its pace |
 /// | anything else | a short markdown reply that quotes it |
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {
@@ -105,8 +106,20 @@ pub fn plan(standing: &Standing, first: bool) -> Plan {
             if fails { Plan::Fail(code) } else { say(text) }
         }
         "hang" => Plan::Hang,
-        _ => say(&samples::friendly(&standing.said)),
+        _ => scene(standing).unwrap_or_else(|| say(&samples::friendly(&standing.said))),
     }
+}
+
+/// The pace of the scene's answers, slow enough to be met while they stream.
+const PACE: Duration = Duration::from_millis(60);
+
+fn scene(standing: &Standing) -> Option<Plan> {
+    let (_, command, answer) = samples::SCENE.into_iter().find(|(question, ..)| *question == standing.said)?;
+    let block = match standing.rounds.len() {
+        0 => bash(command),
+        _ => Block::Text { deltas: split_words(answer), pause: PACE },
+    };
+    Some(Plan::Message(vec![block]))
 }
 
 /// The harmless answer to a side request.
@@ -269,6 +282,16 @@ mod tests {
         let standing = standing("failonce: 529 all is well");
         assert_eq!(plan(&standing, true), Plan::Fail(529));
         assert_eq!(text(&plan(&standing, false)), "all is well");
+    }
+
+    #[test]
+    fn the_scene_runs_its_command_and_then_answers_in_its_pace() {
+        for (question, command, answer) in samples::SCENE {
+            let mut standing = standing(question);
+            assert_eq!(plan(&standing, true), Plan::Message(vec![bash(command)]));
+            standing.rounds.push(vec![ToolResult { text: "whatever".into(), error: false }]);
+            assert_eq!(text(&plan(&standing, true)), answer);
+        }
     }
 
     #[test]

@@ -163,7 +163,7 @@ export class FakeHost implements Host {
   async saveSettings(settings: WindowState["settings"]): Promise<void> {
     if (settings.engine !== "" && !/^(unix|tcp|ssh|npipe):\/\//.test(settings.engine)) {
       throw failure(
-        "engine-address",
+        "settings-not-saved",
         "The engine's address cannot be used",
         `“${settings.engine}” begins with no known scheme.`,
         "Write unix://, tcp://, ssh:// or npipe:// and what follows, or leave it empty.",
@@ -172,8 +172,8 @@ export class FakeHost implements Host {
     this.#change({ settings });
   }
 
-  async dismissProblem(code: string): Promise<void> {
-    this.#change({ problems: this.#window.problems.filter((problem) => problem.code !== code) });
+  async dismissProblem(id: number): Promise<void> {
+    this.#change({ problems: this.#window.problems.filter((problem) => problem.id !== id) });
   }
 
   async chooseFolder(): Promise<string | null> {

@@ -44,7 +44,7 @@ export const tauriHost: Host = {
 
   completePath: (path) => invoke("complete_path", { path }),
   saveSettings: (settings) => invoke("save_settings", { settings }),
-  dismissProblem: (code) => invoke("dismiss_problem", { code }),
+  dismissProblem: (id) => invoke("dismiss_problem", { id }),
 
   chooseFolder: () => open({ directory: true, title: "Choose a workspace" }),
   async chooseCertificates() {

@@ -46,7 +46,7 @@ export interface Host {
 
   completePath(path: string): Promise<Completion>;
   saveSettings(settings: Settings): Promise<void>;
-  dismissProblem(code: string): Promise<void>;
+  dismissProblem(id: number): Promise<void>;
 
   /** The platform's folder dialog; null where the user chose none. */
   chooseFolder(): Promise<string | null>;

@@ -13,9 +13,9 @@ export function asFailure(reason: unknown, doing: string): Failure {
   };
 }
 
-/** A failure as plain text, for the clipboard. */
+/** A failure as plain text, for the clipboard: with its class, by which the README and others can be asked. */
 export function failureText(failure: Failure): string {
-  const parts = [failure.title, failure.cause, failure.action];
+  const parts = [`${failure.title} (${failure.code})`, failure.cause, failure.action];
   if (failure.detail) parts.push("", failure.detail);
   return parts.filter((part, index) => part !== "" || index > 2).join("\n");
 }

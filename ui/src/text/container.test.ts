@@ -90,7 +90,14 @@ describe("the copied text", () => {
 
   it("holds the whole failure, its log included", () => {
     const text = detailsText(container({ state: "error", failure, took: 1240 }), SINCE);
-    expect(text.split("\n").slice(-6)).toEqual(["No image", "Step 3.", "Mend it.", "", "E: no", "E: way"]);
+    expect(text.split("\n").slice(-6)).toEqual([
+      "No image (build-failed)",
+      "Step 3.",
+      "Mend it.",
+      "",
+      "E: no",
+      "E: way",
+    ]);
     expect(text).toContain("Ready in 1.2 s");
   });
 });

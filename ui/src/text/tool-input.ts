@@ -14,7 +14,16 @@ export function inputFields(input: string): InputField[] | null {
     return null;
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return null;
-  return Object.entries(parsed).map(([name, value]) => ({ name, value: asText(value) }));
+  const entries = Object.entries(parsed);
+  const names = entries.map(([name]) => name);
+  // Names come in the order of the alphabet; what was is read before what shall be.
+  const place = (name: string): number => {
+    const old = name.startsWith("new_") ? names.indexOf(name.replace("new_", "old_")) : -1;
+    return old < 0 ? names.indexOf(name) : old + 0.5;
+  };
+  return entries
+    .toSorted(([one], [other]) => place(one) - place(other))
+    .map(([name, value]) => ({ name, value: asText(value) }));
 }
 
 function asText(value: unknown): string {

@@ -93,6 +93,12 @@ describe("a tool's input", () => {
     ]);
   });
 
+  it("tells what was before what shall be, whatever the order they come in", () => {
+    const fields = inputFields('{"file_path":"/a","new_string":"n","old_string":"o","replace_all":false}');
+    expect(fields?.map(({ name }) => name)).toEqual(["file_path", "old_string", "new_string", "replace_all"]);
+    expect(inputFields('{"new_name":"n"}')?.map(({ name }) => name)).toEqual(["new_name"]);
+  });
+
   it.each(['{"command":"a', "[1]", "null", '"x"', ""])("is no set of fields: %s", (input) => {
     expect(inputFields(input)).toBe(null);
   });
@@ -134,7 +140,7 @@ describe("a rejection", () => {
   it("that is a failure is shown as it is", () => {
     const failure = { code: "x", title: "T", cause: "C", action: "A", detail: null };
     expect(asFailure(failure, "do it")).toBe(failure);
-    expect(failureText({ ...failure, detail: "log" })).toBe("T\nC\nA\n\nlog");
+    expect(failureText({ ...failure, detail: "log" })).toBe("T (x)\nC\nA\n\nlog");
   });
 
   it.each([new Error("boom"), "boom"])(

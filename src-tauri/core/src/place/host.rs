@@ -9,6 +9,8 @@ use crate::workspace::Workspace;
 
 /// Where GTK keeps its settings; the shell may set it for itself, and what the agent starts must not inherit that.
 pub const SETTINGS_BACKEND: &str = "GSETTINGS_BACKEND";
+/// Where sessions keep what lives as long as they do; the shell may set it for itself, likewise.
+pub const RUNTIME_FOLDER: &str = "XDG_RUNTIME_DIR";
 
 /// Starts the CLI in the workspace, with the user's own variables on top of our environment, as it was when we started (`ours`).
 ///
@@ -26,8 +28,10 @@ pub fn start(
     if let Some(path) = &cli.path {
         environment.push(("PATH".into(), Some(path.clone())));
     }
-    if ours.os(SETTINGS_BACKEND).is_none() {
-        environment.push((SETTINGS_BACKEND.into(), None));
+    for name in [SETTINGS_BACKEND, RUNTIME_FOLDER] {
+        if ours.os(name).is_none() {
+            environment.push((name.into(), None));
+        }
     }
     // Set where Gemra itself is started by an agent: the CLI refuses to run inside itself.
     environment.push(("CLAUDECODE".into(), None));

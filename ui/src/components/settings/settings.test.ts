@@ -55,10 +55,27 @@ describe("a problem", () => {
   it("stands at the top with its cause and next step until it is dismissed", async () => {
     const { host } = await show("problem");
     const dismiss = vi.spyOn(host, "dismissProblem");
-    expect(one("problem").textContent).toMatch(/could not be read.*comma.*Mend the file/s);
+    expect(one("problem").textContent).toMatch(/could not be read.*line 4.*Mend it/s);
     one("problem").querySelector<HTMLElement>("[aria-label=Dismiss]")?.click();
     await settle();
-    expect(dismiss).toHaveBeenCalledExactlyOnceWith("settings-unreadable");
+    expect(dismiss).toHaveBeenCalledExactlyOnceWith(0);
     expect(all("problem")).toHaveLength(0);
+  });
+
+  it("names its class, as the README lists it", async () => {
+    await show("problem");
+    expect(one("problem").dataset["code"]).toBe("settings-invalid");
+    expect(one("problem").textContent).toContain("settings-invalid");
+  });
+
+  it("of the same class as another stands beside it and goes alone", async () => {
+    await show("problems");
+    expect(all("problem").map((banner) => banner.textContent)).toEqual([
+      expect.stringContaining("/nope1"),
+      expect.stringContaining("/nope2"),
+    ]);
+    all("problem")[0]?.querySelector<HTMLElement>("[aria-label=Dismiss]")?.click();
+    await settle();
+    expect(one("problem").textContent).toContain("/nope2");
   });
 });

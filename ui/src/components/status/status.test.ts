@@ -196,6 +196,21 @@ describe("the details", () => {
     expect(all("use-host")).toHaveLength(0);
   });
 
+  it("name the class of the failure, and only where there is one", async () => {
+    const { host } = await show("build-failed");
+    await hover();
+    expect(one("container-details").dataset["code"]).toBe("build-failed");
+    expect(one("failure-code", one("container-details")).textContent).toBe("build-failed");
+    one("copy-details").click();
+    await pass(0);
+    expect(host.copied[0]).toContain("(build-failed)");
+
+    await show("running");
+    await hover();
+    expect(one("container-details").dataset["code"]).toBeUndefined();
+    expect(all("failure-code")).toHaveLength(0);
+  });
+
   it("say that a click cancels while it builds", async () => {
     await show("building");
     await hover();

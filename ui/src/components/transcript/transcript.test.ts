@@ -90,6 +90,14 @@ describe("entries", () => {
     expect(retry).toHaveBeenCalledExactlyOnceWith("tab-1", Number(all("entry")[1]?.dataset["entryId"]));
   });
 
+  it("name an error's class, to the eye and to the script", async () => {
+    await show("error");
+    const error = all("entry")[1];
+    expect(error?.dataset["code"]).toBe("api-error");
+    expect(error?.textContent).toContain("api-error");
+    expect(all("entry")[0]?.dataset["code"]).toBeUndefined();
+  });
+
   it("are about sixty in a long conversation", async () => {
     await show("long");
     expect(all("entry")).toHaveLength(60);

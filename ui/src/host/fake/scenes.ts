@@ -37,7 +37,7 @@ const SCENES: Record<string, () => Scene> = {
   long: () => withTabs([long()]),
   missing: () => withTabs([missing()]),
   installing: () => withTabs([installing()]),
-  died: () => withTabs([died("agent-died")]),
+  died: () => withTabs([died("agent-crashed")]),
   "session-missing": () => withTabs([died("session-missing")]),
   building: () => withTabs([contained({ state: "building" })]),
   starting: () => withTabs([contained({ state: "starting" })]),
@@ -45,7 +45,8 @@ const SCENES: Record<string, () => Scene> = {
   stopping: () => withTabs([contained({ state: "stopping" })]),
   "build-failed": () => withTabs([broken(true)]),
   crashed: () => withTabs([broken(false)]),
-  problem: () => ({ ...withTabs([conversation()]), window: { ...base(), problems: [badSettings()] } }),
+  problem: () => withProblems([badSettings()]),
+  problems: () => withProblems([noFolder("/nope1"), noFolder("/nope2")]),
   many: () => withTabs(many()),
 };
 
@@ -259,7 +260,7 @@ function failed(): FakeTab {
     kind: "error",
     retry: true,
     failure: {
-      code: "api-auth",
+      code: "api-error",
       title: "The API refused the key",
       cause: "The API answered 401: invalid x-api-key.",
       action: "Check ANTHROPIC_API_KEY, or run “claude /login” in a terminal. Then retry.",
@@ -311,7 +312,7 @@ function missing(): FakeTab {
       state: "missing",
       install: "npm install -g @anthropic-ai/claude-code",
       failure: {
-        code: "agent-missing",
+        code: "claude-missing",
         title: "The Claude CLI is not on this machine",
         cause: "No “claude” was found on PATH, nor on the login shell’s PATH, and GEMRA_CLAUDE is not set.",
         action: "Install it with the command below, or set GEMRA_CLAUDE to where it is. Then retry.",
@@ -401,7 +402,7 @@ function broken(hostAgent: boolean): FakeTab {
         detail: BROKEN_BUILD,
       }
     : {
-        code: "container-oom",
+        code: "out-of-memory",
         title: "The container ran out of memory",
         cause: "The engine ended it at its limit of 4 GiB.",
         action: "Close what takes memory in it, or raise the limit, and retry.",
@@ -420,13 +421,28 @@ function broken(hostAgent: boolean): FakeTab {
   return made;
 }
 
+function withProblems(failures: readonly Failure[]): Scene {
+  const problems = failures.map((failure, id) => ({ id, failure }));
+  return { ...withTabs([conversation()]), window: { ...base(), problems } };
+}
+
 function badSettings(): Failure {
   return {
-    code: "settings-unreadable",
+    code: "settings-invalid",
     title: "The settings could not be read",
-    cause: "settings.json is not JSON: a comma is missing in line 4.",
+    cause: "/home/ada/.config/gemra/settings.json is not valid: expected `,` or `}` at line 4 column 3.",
     action:
-      "Mend the file and restart, or change any setting here to begin anew; the old file is kept beside it.",
+      "Gemra goes on with its defaults and leaves the file as it is. Mend it or move it away, then start Gemra again.",
+    detail: null,
+  };
+}
+
+function noFolder(path: string): Failure {
+  return {
+    code: "workspace-invalid",
+    title: "This folder cannot be opened",
+    cause: `${path} is not there.`,
+    action: "Check the spelling, or choose another folder.",
     detail: null,
   };
 }
