@@ -69,3 +69,26 @@ async fn nothing_is_written_outside_of_gemra_home_but_by_the_agent() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_the_window_sets_for_itself_is_not_handed_on_to_the_agent() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let options = Options::scripted(&[home.workspace("project")]).env("XDG_RUNTIME_DIR", "");
+    let app = App::launch("home-agent", &home, &api, &options).await;
+    app.send("env GEMRA_HOME").await;
+    app.until_entry("assistant", &home.gemra().display().to_string(), LONG).await;
+    app.until_idle(SOON).await;
+    for (count, name) in [(2, "XDG_RUNTIME_DIR"), (3, "GSETTINGS_BACKEND")] {
+        app.send(&format!("env {name}")).await;
+        let said = app
+            .until("the agent has said it", LONG, async |page| {
+                let answers = page.of_kind("assistant");
+                let answer = answers.get(count - 1).filter(|answer| !answer.streaming);
+                answer.map(|answer| answer.text.clone())
+            })
+            .await;
+        assert!(said.contains("not set"), "the agent has no {name}: {said}");
+        app.until_idle(SOON).await;
+    }
+}
