@@ -43,7 +43,6 @@ pub(super) async fn image(
         return Err(EngineError::Refused { call: "the image", cause }.into());
     };
     call_latest(engine, &id).await?;
-    prune(engine).await;
     Ok(Image { id, tag, built: true })
 }
 
@@ -65,7 +64,7 @@ async fn call_latest(engine: &Engine, id: &str) -> Result<(), ImageError> {
 }
 
 /// Removes our images that no name and no container holds any more. Their layers may be large.
-async fn prune(engine: &Engine) {
+pub(super) async fn prune(engine: &Engine) {
     let mut filters = labels::filter([]);
     filters.insert("dangling".to_owned(), vec!["true".to_owned()]);
     // A younger one may be another build's, between its making and its naming.
