@@ -2,9 +2,12 @@
 //! container in hand.
 //!
 //! `engine-probe find` says the engine's name, or the code of the failure.
-//! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container, says "running", and does nothing more.
+//! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container as the workspace's owner, says "running", and does
+//! nothing more.
+//! `engine-probe --reaper` is the reaper, as the app's own program can be.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use gemra_core::container::engine::Engine;
@@ -13,6 +16,7 @@ use gemra_core::container::run;
 use gemra_core::container::spec::{self, Abilities, Limits, Network, Wish};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
+use gemra_core::reaper;
 use tokio_util::sync::CancellationToken;
 
 #[allow(clippy::print_stdout)] // What it says is what it is for.
@@ -20,6 +24,10 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if arguments == [reaper::ARGUMENT] {
+        reaper::run().await;
+        return Ok(());
+    }
     let found = Engine::find(None, &Environment::of_this_process()).await;
     match arguments.as_slice() {
         ["find"] => match found {
@@ -28,7 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         },
         ["hold", tag, instance, workspace] => {
             let engine = found?;
-            let plan = spec::plan(&wish(&engine, tag, instance, workspace))?;
+            let plan = spec::plan(&wish(&engine, tag, instance, workspace)?)?;
             let prepared = run::prepare(&engine, plan, &CancellationToken::new(), |_| {}).await?;
             let process = prepared.release(&BTreeMap::new(), &[])?;
             println!("running");
@@ -40,16 +48,17 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> Wish {
-    Wish {
+fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> std::io::Result<Wish> {
+    let owner = std::fs::metadata(workspace)?;
+    Ok(Wish {
         owner: Owner { instance: instance.to_owned(), tab: "held".to_owned(), workspace: workspace.to_owned() },
         short_id: "held".to_owned(),
         workspace: PathBuf::from(workspace),
         git_common_dir: None,
         session_bucket: PathBuf::from(workspace),
         image: tag.to_owned(),
-        uid: 1000,
-        gid: 1000,
+        uid: owner.uid(),
+        gid: owner.gid(),
         network: Network::Host,
         limits: Limits::usual(engine.about()),
         certificates: false,
@@ -58,5 +67,5 @@ fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> Wish {
         environment: Vec::new(),
         args: Vec::new(),
         engine: Abilities::from(engine.about()),
-    }
+    })
 }
