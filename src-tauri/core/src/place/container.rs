@@ -172,9 +172,15 @@ pub async fn enter(
     tell_notes(&notes, &news);
     let tell = news.clone();
     let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
-    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase)
-        .await
-        .map_err(|error| Failure::from(&error))?;
+    // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
+    let name = plan.name.clone();
+    surroundings.reaper().expect_container(&name);
+    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase).await;
+    // What the engine has not answered in time may come yet.
+    if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
+        surroundings.reaper().settle_container(&name);
+    }
+    let prepared = prepared.map_err(|error| Failure::from(&error))?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
