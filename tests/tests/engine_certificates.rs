@@ -1,6 +1,8 @@
 //! A company's certificate: what the settings name is trusted by real clients that speak TLS with a real server, while
 //! the image is built and in the container, also where the base ends with a plain user. And without it they refuse.
 
+#![allow(clippy::unwrap_used)] // What cannot be set up fails the test, which is what it is for.
+
 use std::sync::Arc;
 
 use gemra_core::failure::Code;
