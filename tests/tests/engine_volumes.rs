@@ -1,10 +1,11 @@
 //! The volumes that outlive containers, at a real engine: given to their user, or not there.
 
+use std::collections::HashMap;
 use std::process::Stdio;
 use std::time::Duration;
 
 use bollard::models::ContainerSummaryStateEnum;
-use bollard::query_parameters::RemoveVolumeOptions;
+use bollard::query_parameters::{ListContainersOptionsBuilder, RemoveVolumeOptions};
 use gemra_core::container::image::Image;
 use gemra_core::container::run::{self, Phase, RunError};
 use gemra_core::container::{spec, sweep};
@@ -23,11 +24,17 @@ async fn nothing_is_left(lab: &Lab, after: &str) {
     assert!(found.is_empty(), "after {after} nothing is left, but there is {:?}", found[0].names);
 }
 
-/// Removes the volumes of a user that earlier runs have left.
+/// Removes the volumes of a user that earlier runs have left, and what a run that failed has left in them.
 async fn forget(uid: u32) {
+    let api = Engine::shared().api();
     for kind in ["claude", "cache"] {
         let name = format!("gemra-{kind}-{uid}");
-        let _ = Engine::shared().api().remove_volume(&name, None::<RemoveVolumeOptions>).await;
+        let filters = HashMap::from([("volume".to_owned(), vec![name.clone()])]);
+        let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+        for user in api.list_containers(Some(options)).await.expect("the engine lists containers") {
+            see::remove(Engine::shared(), &user.id.unwrap_or_default()).await;
+        }
+        let _ = api.remove_volume(&name, None::<RemoveVolumeOptions>).await;
         assert!(!exists(&name).await, "{name} is gone before the test");
     }
 }
