@@ -1,10 +1,11 @@
 //! A container engine for the suites. As root: a private Docker daemon, with its own sockets and data, that ends with
 //! the process that started it. Otherwise: the engine that is reachable. But for
-//! [`lab`], it knows nothing of Gemra's own code, so that what tests read from the engine is not read through what they
+//! [`lab`] and [`desk`], it knows nothing of Gemra's own code, so that what tests read from the engine is not read through what they
 //! test.
 
 mod base;
 mod daemon;
+pub mod desk;
 pub mod lab;
 pub mod see;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use gemra_core::container::image::{Builds, Certificate, ImageError, Recipe, Source, Step};
+use gemra_core::container::image::{Builds, ImageError, Recipe, Source, Step};
 use gemra_core::failure::{Code, Failure};
 use tests::engine::lab::{self, Lab};
 use tests::engine::{BASE, Engine, see};
@@ -174,22 +174,6 @@ async fn what_does_not_build_says_why() {
     let ImageError::BuildFailed { index, total, code, tail, .. } = error else { panic!("it failed: {error:?}") };
     assert_eq!((index, total, code), (2, 3, Some(7)), "at the second step, with the command's code");
     assert!(tail.contains("last words"), "the tail holds what it said: {tail}");
-}
-
-#[tokio::test]
-async fn certificates_reach_the_build() {
-    let lab = Lab::open().await;
-    let folder = lab.folder("certificates", lab::ids());
-    // Its content does not matter here; that it arrives where the system looks does.
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", unique());
-    std::fs::write(folder.join("company.pem"), &pem).unwrap();
-    let certificates = gemra_core::container::image::certificates::read(&[folder.join("company.pem")]).await.unwrap();
-    let Certificate { name, .. } = &certificates[0];
-    let check = format!("RUN grep -q '{}' /usr/local/share/ca-certificates/gemra/{name}", pem.lines().nth(1).unwrap());
-    let env = "RUN test \"$NODE_EXTRA_CA_CERTS\" = /etc/ssl/certs/ca-certificates.crt";
-    let mut ingredients = lab.ingredients(lab.source(&format!("FROM {BASE}\n{check}\n{env}\n")), (1000, 1000));
-    ingredients.certificates = certificates.clone();
-    lab.image(ingredients).await.expect("the build finds the certificate before its first own step");
 }
 
 /// The image that Gemra brings along, with the real CLI in it, for each user that tests work as.

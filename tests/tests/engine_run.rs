@@ -162,31 +162,6 @@ async fn files_belong_to_the_workspaces_owner() {
     }
 }
 
-#[tokio::test]
-async fn new_volumes_are_given_to_the_user_and_labelled() {
-    let lab = Lab::open().await;
-    let image = lab.agent_image().await;
-    let api = Engine::shared().api();
-    let owner = (4321, 4321);
-    for kind in ["claude", "cache"] {
-        // From an earlier run.
-        let _ = api
-            .remove_volume(&format!("gemra-{kind}-4321"), None::<bollard::query_parameters::RemoveVolumeOptions>)
-            .await;
-    }
-    // Two tabs that need the same new volumes at once.
-    let (first, second) = (lab.wish(&image, owner), lab.wish(&image, owner));
-    let (mut first, mut second) = tokio::join!(lab.start(&first), lab.start(&second));
-    for process in [&mut first, &mut second] {
-        let write = "touch $CLAUDE_CONFIG_DIR/$$ $CLAUDE_CONFIG_DIR/projects/$$ $HOME/.cache/npm/$$ && echo ok";
-        assert_eq!(ask(process, write).await, "ok", "the volume is the user's");
-    }
-    tokio::join!(first.stop.stop(), second.stop.stop());
-    let labels = api.inspect_volume("gemra-claude-4321").await.unwrap().labels;
-    assert_eq!(labels.get("dev.gemra.managed").map(String::as_str), Some("1"), "it is marked as ours");
-    nothing_is_left(&lab, "the start that made the volumes").await;
-}
-
 /// Starts, lets the agent do something, and gives why it ended.
 async fn ends_with(lab: &Lab, image: &Image, memory: Option<u64>, line: &str) -> RunError {
     let mut wish = lab.wish(image, lab::user());

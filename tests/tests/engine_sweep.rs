@@ -1,6 +1,6 @@
 //! What a Gemra that quits or dies leaves behind: nothing.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -79,4 +79,60 @@ async fn a_gemra_that_is_killed_takes_its_container_along() {
         see::containers(Engine::shared(), &lab.label()).await.is_empty().then_some(())
     })
     .await;
+}
+
+/// A container that the engine lists under this instance, made as a start of Gemra makes it.
+async fn make(lab: &Lab, image: &str, name: &str) {
+    let labels = [("dev.gemra.managed", "1"), ("dev.gemra.instance", lab.instance.as_str())];
+    let body = bollard::models::ContainerCreateBody {
+        image: Some(image.to_owned()),
+        labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
+        ..Default::default()
+    };
+    let options = bollard::query_parameters::CreateContainerOptionsBuilder::new().name(name).build();
+    Engine::shared().api().create_container(Some(options), body).await.expect("the engine makes it");
+}
+
+/// Starts the reaper, tells it what the app told it, and lets the app be gone.
+fn reap(lab: &Lab, orders: &[String]) -> spawn::Running {
+    let mut command = spawn::command(env!("CARGO_BIN_EXE_engine-probe"));
+    let mut reaper = spawn::Running::start(command.arg("--reaper").stdin(Stdio::piped())).expect("the probe starts");
+    let mut stdin = reaper.child().stdin.take().expect("its stdin is a pipe");
+    writeln!(stdin, "containers {} {}", lab.instance, Engine::shared().address()).expect("it listens");
+    for order in orders {
+        writeln!(stdin, "{order}").expect("it listens");
+    }
+    reaper
+}
+
+async fn until_it_ends(why: &str, reaper: &mut spawn::Running) {
+    see::until(why, SOON, || std::future::ready(reaper.ended().expect("the system says").map(drop))).await;
+}
+
+#[tokio::test]
+async fn a_container_that_appears_after_the_kill_is_removed_too() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    let name = |which: &str| format!("gemra-{which}-{}", &lab.instance[..6]);
+    let until_none = async |what: &str| {
+        see::until(what, SOON, async || see::containers(Engine::shared(), &lab.label()).await.is_empty().then_some(()))
+            .await;
+    };
+    make(&lab, &image.tag, &name("there")).await;
+    let mut reaper = reap(&lab, &[format!("expect {}", name("late"))]);
+    until_none("what is there is removed, so that the reaper has looked once").await;
+    make(&lab, &image.tag, &name("late")).await;
+    until_none("and what the engine had still in the making").await;
+    until_it_ends("it was all, so the reaper goes", &mut reaper).await;
+
+    // A container that prepares a volume of that start shows how far the start has come.
+    make(&lab, &image.tag, &format!("{}-volume", name("other"))).await;
+    let begun = std::time::Instant::now();
+    let mut reaper = reap(&lab, &[format!("expect {}", name("other"))]);
+    until_none("it is removed").await;
+    until_it_ends("nothing more can come", &mut reaper).await;
+    let settled = [format!("expect {}", name("settled")), format!("settle {}", name("settled"))];
+    let mut reaper = reap(&lab, &settled);
+    until_it_ends("where nothing is in the making, nothing is waited for", &mut reaper).await;
+    assert!(begun.elapsed() < SOON, "neither took the whole time: {:?}", begun.elapsed());
 }

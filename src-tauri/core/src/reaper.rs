@@ -20,6 +20,11 @@ use crate::process::{Input, Stop};
 pub const ARGUMENT: &str = "--reaper";
 /// How long what it ends may take to end by itself.
 const GRACE: Duration = Duration::from_millis(1500);
+/// How long an engine may take over a container that the app was making when it was killed: the engine goes on, and the
+/// container appears when it has.
+const IN_THE_MAKING: Duration = Duration::from_secs(5);
+/// How often such a container is looked for.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The app's end of the pipe.
 #[derive(Debug)]
@@ -63,6 +68,16 @@ impl Reaper {
         self.tell(format!("containers {instance} {address}"));
     }
 
+    /// From now on a container of this name may come to be at any moment, or one that prepares its volumes.
+    pub fn expect_container(&self, name: &str) {
+        self.tell(format!("expect {name}"));
+    }
+
+    /// The container of this name is there, or will not be.
+    pub fn settle_container(&self, name: &str) {
+        self.tell(format!("settle {name}"));
+    }
+
     fn tell(&self, order: String) {
         if let Some((input, _)) = &self.process
             && !input.send(order)
@@ -89,6 +104,8 @@ struct Held {
     groups: BTreeSet<i32>,
     /// Instances and the addresses of their engines.
     containers: BTreeSet<(String, String)>,
+    /// Names of containers that were being made.
+    expected: BTreeSet<String>,
 }
 
 fn take(held: &mut Held, order: &str) {
@@ -97,6 +114,8 @@ fn take(held: &mut Held, order: &str) {
     match order.split_once(' ') {
         Some(("hold", rest)) => held.groups.extend(group(rest)),
         Some(("release", rest)) => drop(group(rest).map(|group| held.groups.remove(&group))),
+        Some(("expect", name)) if !name.is_empty() => drop(held.expected.insert(name.to_owned())),
+        Some(("settle", name)) => drop(held.expected.remove(name)),
         Some(("containers", rest)) => {
             if let Some((instance, address)) = rest.split_once(' ').filter(|(instance, _)| !instance.is_empty()) {
                 held.containers.insert((instance.to_owned(), address.to_owned()));
@@ -107,14 +126,30 @@ fn take(held: &mut Held, order: &str) {
 }
 
 async fn reap(held: &Held) {
-    let containers = held.containers.iter().map(|(instance, address)| remove(instance, address));
+    let containers = held.containers.iter().map(|(instance, address)| remove(instance, address, &held.expected));
     tokio::join!(end_groups(&held.groups), futures_util::future::join_all(containers));
 }
 
-async fn remove(instance: &str, address: &str) {
+/// Removes what is there, and waits a while for what was being made. A start makes one container after the other, so
+/// that one that belongs to it is its last: nothing more can come when each start has shown one.
+async fn remove(instance: &str, address: &str, expected: &BTreeSet<String>) {
     let Ok(engine) = Engine::find(Some(address), &Environment::default()).await else { return };
-    // Whatever stays is swept at the app's next start.
-    let _ = sweep::own(&engine, instance).await;
+    let mut missing = expected.clone();
+    let ends = tokio::time::Instant::now() + IN_THE_MAKING;
+    loop {
+        // Whatever stays is swept at the app's next start.
+        if let Ok(swept) = sweep::own(&engine, instance).await {
+            let seen = |name: &String| {
+                let mut all = swept.removed.iter().chain(swept.stayed.iter().map(|(one, _)| one));
+                all.any(|one| one.name.starts_with(name.as_str()))
+            };
+            missing.retain(|name| !seen(name));
+        }
+        if missing.is_empty() || tokio::time::Instant::now() >= ends {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 #[cfg(unix)]
@@ -166,8 +201,12 @@ mod tests {
         for order in ["containers me-1 unix:///a b.sock", "containers me-1 unix:///a b.sock", "containers  x"] {
             take(&mut held, order);
         }
+        for order in ["expect gemra-a-1", "expect gemra-a-2", "settle gemra-a-1", "settle gemra-a-9", "expect "] {
+            take(&mut held, order);
+        }
         let containers = [("me-1".to_owned(), "unix:///a b.sock".to_owned())].into();
-        let expected = Held { groups: [13].into(), containers };
+        let expected = ["gemra-a-2".to_owned()].into();
+        let expected = Held { groups: [13].into(), containers, expected };
         assert_eq!(held, expected, "one group and one instance are held; nobody else's is ever ended");
     }
 }

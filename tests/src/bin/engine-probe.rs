@@ -3,7 +3,9 @@
 //!
 //! `engine-probe find SOCKET…` says the engine's name, or the code of the failure. With sockets, those are all that
 //! is known here, and no program is installed.
-//! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container, says "running", and does nothing more.
+//! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container as the workspace's owner, says "running", and does
+//! nothing more.
+//! `engine-probe --reaper` is the reaper, as the app's own program can be.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt as _;
@@ -15,6 +17,7 @@ use gemra_core::container::run;
 use gemra_core::container::spec::{self, Abilities, Limits, Network, Wish};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
+use gemra_core::reaper;
 use tokio_util::sync::CancellationToken;
 
 #[allow(clippy::print_stdout)] // What it says is what it is for.
@@ -22,6 +25,10 @@ use tokio_util::sync::CancellationToken;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if arguments == [reaper::ARGUMENT] {
+        reaper::run().await;
+        return Ok(());
+    }
     let environment = Environment::of_this_process();
     match arguments.as_slice() {
         ["find", sockets @ ..] => {

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerInspectResponse, ContainerSummary};
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::{ContainerInspectResponse, ContainerSummary, ExecConfig};
 use bollard::query_parameters::{InspectContainerOptions, ListContainersOptionsBuilder, RemoveContainerOptionsBuilder};
+
+use futures_util::StreamExt as _;
 
 use super::Engine;
 
@@ -25,6 +28,30 @@ pub async fn containers(engine: &Engine, label: &str) -> Vec<ContainerSummary> {
 /// Where there is no such container.
 pub async fn inspect(engine: &Engine, id: &str) -> ContainerInspectResponse {
     engine.api().inspect_container(id, None::<InspectContainerOptions>).await.expect("the container is there")
+}
+
+/// Runs a command in a container, as its own user and in its own environment, and gives all that it says.
+///
+/// # Panics
+/// Where it fails.
+pub async fn exec(engine: &Engine, id: &str, command: &[&str]) -> String {
+    let api = engine.api();
+    let options = ExecConfig {
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        cmd: Some(command.iter().map(|&word| word.to_owned()).collect()),
+        ..ExecConfig::default()
+    };
+    let made = api.create_exec(id, options).await.expect("the container runs").id;
+    let started = api.start_exec(&made, None::<StartExecOptions>).await.expect("the command starts");
+    let StartExecResults::Attached { mut output, .. } = started else { panic!("its output was asked for") };
+    let mut said = String::new();
+    while let Some(piece) = output.next().await {
+        said.push_str(&piece.expect("the output is read").to_string());
+    }
+    let code = api.inspect_exec(&made).await.expect("the engine knows it").exit_code;
+    assert_eq!(code, Some(0), "{command:?} succeeds: {said}");
+    said
 }
 
 /// Removes a container, whatever its state; that it is gone already is fine.

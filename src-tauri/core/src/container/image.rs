@@ -30,7 +30,7 @@ pub const NAME: &str = "gemra-claude";
 /// The image that was built or used last.
 pub const LATEST: &str = "gemra-claude:latest";
 /// Raised where what Gemra adds to a Dockerfile changes, so that images from before are built again.
-const TEMPLATE: u32 = 1;
+const TEMPLATE: u32 = 2;
 /// Proxies, which the builder knows without an ARG and keeps out of the image's history.
 const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"];
 

@@ -12,6 +12,13 @@ pub const TAB: &str = "dev.gemra.tab";
 pub const WORKSPACE: &str = "dev.gemra.workspace";
 /// The fingerprint of what it was made from.
 pub const SPEC: &str = "dev.gemra.spec";
+/// On a container that prepares a volume: the volume's name.
+pub const PREPARES: &str = "dev.gemra.prepares";
+
+/// The label of what prepares a volume, as the engine's filters spell it.
+pub(crate) fn preparing(volume: &str) -> String {
+    format!("{PREPARES}={volume}")
+}
 
 /// The label that all carry, as the engine's filters spell it.
 pub fn managed() -> String {

@@ -19,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 pub use error::{Phase, RunError, why};
+pub(super) use volumes::remove_half_made;
 
 use super::engine::{self, Engine, question};
 use super::labels;
@@ -161,10 +162,7 @@ struct Way<F> {
 impl<F: Fn(Phase) + Send + Sync> Way<F> {
     async fn go(mut self, cancel: &CancellationToken) -> Result<Prepared, RunError> {
         (self.phase)(Phase::Volumes);
-        tokio::select! {
-            ready = limited(Phase::Volumes, volumes::ensure(&self.engine, &self.plan)) => ready??,
-            () = cancel.cancelled() => return Err(RunError::Cancelled),
-        }
+        volumes::ensure(&self.engine, &self.plan, cancel).await?;
         (self.phase)(Phase::Create);
         // Not cancelled half way: nobody would know whether there is a container.
         let id = self.create().await?;

@@ -12,7 +12,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 use sha2::{Digest, Sha256};
 
 use super::labels;
-pub use passed::passed;
+pub use passed::{FOLDER, passed};
 pub use wish::{Abilities, Limits, Network, Wish, user};
 
 /// Where the workspace is in a container, beside its own path.
@@ -58,6 +58,8 @@ pub struct Plan {
     pub volumes: Vec<Volume>,
     /// The fingerprint of the body, which is also its label.
     pub spec: String,
+    /// What cannot be as it usually is, in words.
+    pub notes: Vec<String>,
 }
 
 /// A named volume that outlives containers.
@@ -96,6 +98,7 @@ pub enum SpecError {
 pub fn plan(wish: &Wish) -> Result<Plan, SpecError> {
     let home = home(wish.uid);
     let volumes = volumes(wish, home);
+    let (mounts, notes) = mounts(wish, home, &volumes)?;
     let body = ContainerCreateBody {
         image: Some(wish.image.clone()),
         entrypoint: Some(["/bin/sh", "-c", wrapper::SCRIPT, "gemra"].map(str::to_owned).to_vec()),
@@ -111,10 +114,10 @@ pub fn plan(wish: &Wish) -> Result<Plan, SpecError> {
         attach_stderr: Some(true),
         tty: Some(false),
         stop_signal: Some("SIGTERM".to_owned()),
-        host_config: Some(host_config(wish, mounts(wish, home, &volumes)?)),
+        host_config: Some(host_config(wish, mounts)),
         ..ContainerCreateBody::default()
     };
-    Ok(seal(wish, body, volumes))
+    Ok(Plan { notes, ..seal(wish, body, volumes) })
 }
 
 /// The home folder of the user in the image.
@@ -132,7 +135,7 @@ fn seal(wish: &Wish, mut body: ContainerCreateBody, mut volumes: Vec<Volume>) ->
     }
     body.labels = Some(labels);
     let tab: String = wish.owner.tab.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
-    Plan { name: format!("gemra-{tab}-{}", wish.short_id), body, volumes, spec }
+    Plan { name: format!("gemra-{tab}-{}", wish.short_id), body, volumes, spec, notes: Vec::new() }
 }
 
 fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
@@ -226,7 +229,14 @@ fn volumes(wish: &Wish, home: &str) -> Vec<Volume> {
     vec![volume("claude", ".claude", &["projects"]), volume("cache", ".cache", &["npm", "pip", "zig"])]
 }
 
-fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<Vec<Mount>, SpecError> {
+/// True where a host's folder can be at its own path in a container. What lies under the one name that is taken there
+/// cannot: a mount point for it would have to be made in the user's project, and would show the project within
+/// itself, where a tool that clears away the one clears away the other.
+pub fn is_at_own_path(path: &Path) -> bool {
+    own_path(path).is_some() && (path == Path::new(WORKSPACE) || !path.starts_with(WORKSPACE))
+}
+
+fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Vec<String>), SpecError> {
     let mut all: Vec<Mount> =
         volumes.iter().map(|volume| mount(MountType::VOLUME, &volume.name, &volume.target)).collect();
     // The bucket lies inside the volume's folder; engines mount the outer one first.
@@ -240,16 +250,29 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<Vec<Mount>, Spe
     all.push(mount(MountType::BIND, &workspace, WORKSPACE));
     // At its own path too, so that what was said before a move still holds; and a worktree's repository at its own,
     // because git's files name it so.
-    let mut seen = vec![WORKSPACE.to_owned()];
-    for path in [Some(&wish.workspace), wish.git_common_dir.as_ref()].into_iter().flatten() {
-        let Some(own) = own_path(path) else { continue };
-        if seen.iter().any(|above| Path::new(&own).starts_with(above)) {
-            continue;
+    let mut seen = vec![wish.workspace.clone()];
+    let mut notes = Vec::new();
+    if let Some(own) = own_path(&wish.workspace).filter(|own| own != WORKSPACE) {
+        if is_at_own_path(&wish.workspace) {
+            all.push(mount(MountType::BIND, &workspace, &own));
+        } else {
+            notes.push(format!("Inside, the project is at {WORKSPACE} alone: {own} would lie within itself"));
+            seen.clear();
         }
-        all.push(mount(MountType::BIND, &text(path)?, &own));
-        seen.push(own);
     }
-    Ok(all)
+    if let Some(common) = &wish.git_common_dir
+        && let Some(own) = own_path(common)
+        && !seen.iter().any(|above| common.starts_with(above))
+    {
+        if is_at_own_path(common) {
+            all.push(mount(MountType::BIND, &text(common)?, &own));
+        } else {
+            notes.push(format!(
+                "git does not work inside: {WORKSPACE} is the project there, and hides its repository {own}"
+            ));
+        }
+    }
+    Ok((all, notes))
 }
 
 /// The path itself, where it is one that can be in a container: those of Windows cannot.

@@ -1,4 +1,5 @@
-//! Removes what is left: our own containers when the app quits, those of a Gemra that died when it starts. Never
+//! Removes what is left: our own containers when the app quits, those of a Gemra that died when it starts, and with
+//! those that were to prepare a volume the volume. Never
 //! touches those of another Gemra that lives, nor anything without our labels.
 
 use std::collections::HashMap;
@@ -25,6 +26,8 @@ pub struct Leftover {
     pub instance: String,
     /// The tab that it served.
     pub tab: String,
+    /// The volume that it was to prepare, which is half made as long as it is there.
+    pub prepares: Option<String>,
 }
 
 /// What a sweep did.
@@ -77,6 +80,7 @@ pub async fn list(engine: &Engine, instance: Option<&str>) -> Result<Vec<Leftove
                 name: name.to_owned(),
                 instance: label(labels::INSTANCE),
                 tab: label(labels::TAB),
+                prepares: labels.get(labels::PREPARES).cloned(),
             })
         })
         .collect())
@@ -88,13 +92,17 @@ async fn remove_all(engine: &Engine, found: Vec<Leftover>, limit: Duration) -> S
     let mut going = JoinSet::new();
     let mut waiting: HashMap<String, Leftover> = HashMap::new();
     for one in found {
-        let (engine, id) = (Arc::clone(&engine), one.id.clone());
+        let (engine, id, prepares) = (Arc::clone(&engine), one.id.clone(), one.prepares.clone());
         waiting.insert(id.clone(), one);
         going.spawn(async move {
             let forced = run::force_remove(&engine, &id).await;
             let gone = match forced {
                 Ok(()) => run::remove(&engine, &id).await,
                 Err(error) => Err(error),
+            };
+            let gone = match (gone, prepares) {
+                (Ok(()), Some(volume)) => run::remove_half_made(&engine, &volume).await.map_err(Into::into),
+                (gone, _) => gone,
             };
             (id, gone)
         });

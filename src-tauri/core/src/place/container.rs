@@ -2,6 +2,7 @@
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -166,14 +167,22 @@ pub async fn enter(
     news(News::Fact("Limits", limits(&wish.limits)));
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
+    let mut notes = plan.notes.clone();
+    notes.extend(variables(order).1);
+    tell_notes(&notes, &news);
     let tell = news.clone();
     let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
-    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase)
-        .await
-        .map_err(|error| Failure::from(&error))?;
-    for note in &prepared.notes {
-        news(News::Fact("Note", note.clone()));
+    // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
+    let name = plan.name.clone();
+    surroundings.reaper().expect_container(&name);
+    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase).await;
+    // What the engine has not answered in time may come yet.
+    if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
+        surroundings.reaper().settle_container(&name);
     }
+    let prepared = prepared.map_err(|error| Failure::from(&error))?;
+    notes.extend(prepared.notes.clone());
+    tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
     Ok(Gate { prepared, order: order.clone(), holder })
 }
@@ -196,8 +205,7 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let mut variables: BTreeMap<String, String> = spec::passed(surroundings.environment());
-                variables.extend(surroundings.settings().variables(order.workspace.path()));
+                let (variables, _) = variables(&order);
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
@@ -221,6 +229,28 @@ fn launch(order: &Order, conversation: Conversation) -> Launch {
         allowed: order.allowed.clone(),
         system_prompt: launch::system_prompt(order.workspace.path()),
         contained: true,
+    }
+}
+
+/// What the agent gets over stdin: the host's variables, and on top of them the project's. And a note where one of the
+/// project's is left out.
+fn variables(order: &Order) -> (BTreeMap<String, String>, Option<String>) {
+    let surroundings = &order.surroundings;
+    let mut all = spec::passed(surroundings.environment());
+    all.extend(surroundings.settings().variables(order.workspace.path()));
+    let dropped = all.remove(spec::FOLDER).map(|_| {
+        format!(
+            "{} of the project's settings is left out inside, where the conversations have their own folder",
+            spec::FOLDER
+        )
+    });
+    (all, dropped)
+}
+
+/// One fact for all of them, because each fact replaces the one of its name.
+fn tell_notes(notes: &[String], news: &impl Fn(News)) {
+    if !notes.is_empty() {
+        news(News::Fact("Note", notes.join("\n")));
     }
 }
 
@@ -285,8 +315,9 @@ fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
 
 fn mounts(wish: &Wish) -> String {
     let own = wish.workspace.display();
-    let mut lines = vec![format!("{own} → /workspace and the same path")];
-    if let Some(common) = &wish.git_common_dir {
+    let twice = wish.workspace != Path::new(spec::WORKSPACE) && spec::is_at_own_path(&wish.workspace);
+    let mut lines = vec![format!("{own} → /workspace{}", if twice { " and the same path" } else { "" })];
+    if let Some(common) = wish.git_common_dir.as_ref().filter(|common| spec::is_at_own_path(common)) {
         lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
     }
     lines.push("its conversations → ~/.claude/projects".to_owned());

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::agent::Mode;
+use crate::container::spec::is_at_own_path;
 
 /// How a CLI is to be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,22 +93,32 @@ pub fn system_prompt(workspace: &Path) -> String {
     )
 }
 
+/// Where the project is in a container, as every other room has it too.
+const INSIDE: &str = crate::container::spec::WORKSPACE;
+
 /// What the agent is told with the first message after it has come to the host.
 pub fn on_the_host(workspace: &Path) -> String {
-    format!(
-        "You were moved: you now run directly on the user's machine, in {workspace}. There is no /workspace here; what \
-         was called so is {workspace}.",
-        workspace = workspace.display()
-    )
+    let moved = format!("You were moved: you now run directly on the user's machine, in {}.", workspace.display());
+    if workspace == Path::new(INSIDE) {
+        return moved;
+    }
+    format!("{moved} What was called {INSIDE} in the container is {} here.", workspace.display())
 }
 
 /// What the agent is told with the first message after it has come into a container.
 pub fn in_a_container(workspace: &Path) -> String {
+    let own = workspace.display();
+    let names = if workspace == Path::new(INSIDE) {
+        String::new()
+    } else if is_at_own_path(workspace) {
+        format!(", and also at {own}, its path on the user's machine, so that both names work")
+    } else {
+        format!(". What is called {own} on the user's machine is {INSIDE} here, and has no other name")
+    };
     format!(
-        "You were moved: you now run inside a Linux container. The user's project is mounted at /workspace, your working \
-         directory, and also at {workspace}, its path on the user's machine, so that both names work. Files outside it \
-         belong to the container and are gone when it ends. localhost is the user's machine.",
-        workspace = workspace.display()
+        "You were moved: you now run inside a Linux container. The user's project is mounted at {INSIDE}, your working \
+         directory{names}. Files outside it belong to the container and are gone when it ends. localhost is the user's \
+         machine."
     )
 }
 
@@ -148,5 +159,17 @@ mod tests {
         ] {
             assert!(full.contains(part), "{part} is among {full}");
         }
+    }
+
+    #[test]
+    fn the_agent_is_told_no_path_that_is_not_there() {
+        let inside = |path: &str| in_a_container(Path::new(path));
+        assert!(inside("/home/me/shop").contains("also at /home/me/shop"), "usually both names work");
+        let under = inside("/workspace/shop");
+        assert!(under.contains("What is called /workspace/shop") && !under.contains("both names"), "{under}");
+        assert!(!inside("/workspace").contains("both names"), "one name is no two");
+        let host = |path: &str| on_the_host(Path::new(path));
+        assert!(host("/home/me/shop").contains("What was called /workspace"), "the name inside means something here");
+        assert!(!host("/workspace").contains("called"), "it is called the same here");
     }
 }

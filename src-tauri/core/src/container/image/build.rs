@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptionsBuilder, PruneImagesOptionsBuilder, TagImageOptionsBuilder};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::dockerfile::Dockerfile;
 use super::progress::{BuildLog, Progress, Reader};
@@ -17,6 +18,8 @@ use crate::container::labels;
 
 /// How long a build may say nothing. A large download says nothing for minutes.
 const IDLE: Duration = Duration::from_mins(10);
+/// How long a build may take, however much it says: one that goes round in circles must end as well.
+const WHOLE: Duration = Duration::from_hours(2);
 
 /// Finds the image of `recipe`, or builds it.
 pub(super) async fn image(
@@ -40,7 +43,6 @@ pub(super) async fn image(
         return Err(EngineError::Refused { call: "the image", cause }.into());
     };
     call_latest(engine, &id).await?;
-    prune(engine).await;
     Ok(Image { id, tag, built: true })
 }
 
@@ -62,7 +64,7 @@ async fn call_latest(engine: &Engine, id: &str) -> Result<(), ImageError> {
 }
 
 /// Removes our images that no name and no container holds any more. Their layers may be large.
-async fn prune(engine: &Engine) {
+pub(super) async fn prune(engine: &Engine) {
     let mut filters = labels::filter([]);
     filters.insert("dangling".to_owned(), vec!["true".to_owned()]);
     // A younger one may be another build's, between its making and its naming.
@@ -109,12 +111,8 @@ async fn build(
     let mut messages = engine.api().build_image(options, None, Some(bollard::body_try_stream(body)));
     let mut reader = Reader::default();
     tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), "building the image");
-    loop {
-        let message = match tokio::time::timeout(IDLE, messages.next()).await {
-            Err(_) => return Err(ImageError::Idle { limit: IDLE, tail: log.tail() }),
-            Ok(None) => break,
-            Ok(Some(message)) => message,
-        };
+    let patience = Patience { idle: IDLE, whole: WHOLE, ends: Instant::now() + WHOLE };
+    while let Some(message) = patience.next(&mut messages, log).await? {
         match message {
             Ok(message) => {
                 if reader.take(&message, log) {
@@ -136,6 +134,32 @@ async fn build(
     reader.end(log);
     progress.send_replace(reader.progress().clone());
     Ok(())
+}
+
+/// How long a build is waited for.
+struct Patience {
+    idle: Duration,
+    whole: Duration,
+    /// When the whole is over.
+    ends: Instant,
+}
+
+impl Patience {
+    /// The builder's next message; `None` where there is no more.
+    async fn next<T>(
+        &self,
+        messages: &mut (impl Stream<Item = T> + Unpin),
+        log: &BuildLog,
+    ) -> Result<Option<T>, ImageError> {
+        let silent_until = Instant::now() + self.idle;
+        tokio::time::timeout_at(silent_until.min(self.ends), messages.next()).await.map_err(|_| {
+            if silent_until < self.ends {
+                ImageError::Idle { limit: self.idle, tail: log.tail() }
+            } else {
+                ImageError::TooLong { limit: self.whole, tail: log.tail() }
+            }
+        })
+    }
 }
 
 /// The class of a builder's error.
@@ -224,6 +248,39 @@ mod tests {
         })
         .await
         .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_build_that_is_silent_and_one_that_never_stops_talking_both_end() {
+        let log = BuildLog::default();
+        let patience = |idle: u64, whole: u64| {
+            let (idle, whole) = (Duration::from_millis(idle), Duration::from_millis(whole));
+            Patience { idle, whole, ends: Instant::now() + whole }
+        };
+        let mut silent = Box::pin(futures_util::stream::pending::<()>());
+        let ended = patience(20, 60_000).next(&mut silent, &log).await;
+        assert!(
+            matches!(ended, Err(ImageError::Idle { limit, .. }) if limit == Duration::from_millis(20)),
+            "{ended:?}"
+        );
+
+        let mut talking = Box::pin(futures_util::stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            Some(((), ()))
+        }));
+        let patience = patience(60_000, 100);
+        let mut said = 0;
+        let ended = loop {
+            match patience.next(&mut talking, &log).await {
+                Ok(Some(())) => said += 1,
+                other => break other,
+            }
+        };
+        assert!(said > 1, "what it says is taken as long as there is time");
+        assert!(matches!(ended, Err(ImageError::TooLong { limit, .. }) if limit == patience.whole), "{ended:?}");
+
+        let mut over = futures_util::stream::empty::<()>();
+        assert!(matches!(patience.next(&mut over, &log).await, Ok(None)), "an end that has come is an end");
     }
 
     #[tokio::test]

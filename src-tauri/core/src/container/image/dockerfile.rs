@@ -1,6 +1,7 @@
 //! Reads a Dockerfile as far as Gemra must: which local files it wants, whether the classic builder can build it, and
 //! where the user's certificates belong in it. It does not judge the rest: that is the engine's.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// A Dockerfile, cut into instructions.
@@ -25,14 +26,20 @@ struct Instruction {
 /// The folder of the context in which the user's certificates lie, one to a file.
 pub(super) const CERTIFICATES: &str = ".gemra/certs";
 
-/// What each stage gets at its beginning where the user names certificates, before anything is fetched.
-const TRUST: &str = concat!(
+/// Where certificates are made to be trusted: a stage of its own, in front of each stage that begins from a base. A base
+/// may end with a plain user, who may not do this, and whose name is known to the engine alone. So the stage proper is
+/// left to that user, and only takes the result: COPY writes as root whoever the user is.
+const TRUSTING: &str = concat!(
+    "USER root\n",
     "COPY .gemra/certs/ /usr/local/share/ca-certificates/gemra/\n",
     "RUN if command -v update-ca-certificates >/dev/null 2>&1; then update-ca-certificates; ",
     "else mkdir -p /etc/ssl/certs && ",
     "cat /usr/local/share/ca-certificates/gemra/*.crt >>/etc/ssl/certs/ca-certificates.crt; fi\n",
-    "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n",
 );
+/// What the stage proper takes from there, both the store and what a later `update-ca-certificates` makes it from.
+const TAKEN: [&str; 2] = ["/usr/local/share/ca-certificates/gemra/", "/etc/ssl/certs/"];
+/// Node has a store of its own.
+const NODE_TRUSTS: &str = "ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt\n";
 
 impl<'a> Dockerfile<'a> {
     pub(super) fn read(text: &'a str) -> Self {
@@ -56,28 +63,59 @@ impl<'a> Dockerfile<'a> {
         self.instructions.iter().flat_map(Instruction::local_sources).collect()
     }
 
-    /// The text with the user's certificates trusted from the start of every stage that begins from a base.
+    /// The text with the user's certificates trusted from the start of every stage that begins from a base, before
+    /// anything is fetched.
     pub(super) fn with_certificates(&self) -> String {
-        let stages: Vec<&str> = self.instructions.iter().filter_map(Instruction::stage_name).collect();
-        let after: Vec<usize> = self
-            .instructions
-            .iter()
-            .filter(|instruction| {
-                instruction.base().is_some_and(|base| {
-                    base != "scratch" && !stages.iter().any(|stage| stage.eq_ignore_ascii_case(base))
-                })
-            })
-            .map(|instruction| instruction.end)
-            .collect();
-        let mut text = String::with_capacity(self.text.len() + TRUST.len() * after.len());
+        let named: Vec<&str> = self.instructions.iter().filter_map(Instruction::stage_name).collect();
+        let stages: Vec<&Instruction> =
+            self.instructions.iter().filter(|instruction| instruction.keyword == "FROM").collect();
+        let begins_from_a_base = |stage: &Instruction| {
+            stage
+                .base()
+                .is_some_and(|base| base != "scratch" && !named.iter().any(|name| name.eq_ignore_ascii_case(base)))
+        };
+        let trusting: Vec<bool> = stages.iter().map(|stage| begins_from_a_base(stage)).collect();
+        let mut text = String::with_capacity(self.text.len() + 2 * TRUSTING.len() * stages.len());
         for (index, line) in self.text.lines().enumerate() {
-            text.push_str(line);
+            let number = index + 1;
+            if let Some(stage) = stages.iter().position(|stage| stage.line == number).filter(|&stage| trusting[stage]) {
+                let from = stages[stage];
+                let flags: String = from.flags().flat_map(|flag| [flag, " "]).collect();
+                let base = from.base().unwrap_or_default();
+                // Writing into a string cannot fail.
+                let _ = write!(text, "FROM {flags}{base} AS {}\n{TRUSTING}", trusting_stage(stage));
+            }
+            text.push_str(&self.renumbered(number, line, &trusting));
             text.push('\n');
-            if after.contains(&(index + 1)) {
-                text.push_str(TRUST);
+            if let Some(stage) = stages.iter().position(|stage| stage.end == number).filter(|&stage| trusting[stage]) {
+                for folder in TAKEN {
+                    let _ = writeln!(text, "COPY --from={} {folder} {folder}", trusting_stage(stage));
+                }
+                text.push_str(NODE_TRUSTS);
             }
         }
         text
+    }
+
+    /// A line that may call a stage by its number, with the number that the stage has beside those that were added.
+    fn renumbered<'b>(&self, number: usize, line: &'b str, trusting: &[bool]) -> Cow<'b, str> {
+        let called = self
+            .instructions
+            .iter()
+            .filter(|instruction| {
+                instruction.keyword == "COPY" && (instruction.line..=instruction.end).contains(&number)
+            })
+            .flat_map(Instruction::flags)
+            .find_map(|flag| Some((flag, flag.strip_prefix("--from=")?.parse::<usize>().ok()?)));
+        let Some((flag, stage)) = called else { return Cow::Borrowed(line) };
+        let added = trusting.iter().take(stage + 1).filter(|trusting| **trusting).count();
+        let renumbered = format!("--from={}", stage + added);
+        let words = line.split_inclusive(char::is_whitespace);
+        Cow::Owned(
+            words
+                .map(|word| if word.trim_end() == flag { word.replace(flag, &renumbered) } else { word.to_owned() })
+                .collect(),
+        )
     }
 
     /// A last instruction that labels the image. One, since each is a step of its own, and the last, so that nothing
@@ -158,6 +196,10 @@ impl Instruction {
         paths.retain(|path| !path.contains("://") && !path.starts_with("git@"));
         paths
     }
+}
+
+fn trusting_stage(stage: usize) -> String {
+    format!("gemra-trust-{stage}")
 }
 
 fn syntax(text: &str) -> Option<&str> {
@@ -256,28 +298,51 @@ mod tests {
         }
     }
 
+    /// The lines that are added, as they are named here: what a stage trusts, and what it takes.
+    fn with_certificates(text: &str) -> Vec<String> {
+        let made = Dockerfile::read(text).with_certificates();
+        let made = made.replace(TRUSTING, "(trusting)\n");
+        made.lines().map(str::to_owned).collect()
+    }
+
     #[test]
     fn certificates_are_trusted_in_every_stage_from_a_base() {
-        let text = "ARG B=x\nFROM $B AS one\nRUN a\nFROM scratch\nFROM one\nFROM \\\n  other\nRUN b\n";
-        let made = Dockerfile::read(text).with_certificates();
-        let lines: Vec<&str> =
-            made.lines().filter(|line| !line.starts_with("ENV") && !line.starts_with("RUN if")).collect();
-        let copy = TRUST.lines().next().unwrap();
-        assert_eq!(
-            lines,
+        let text = "ARG B=x\nFROM $B AS one\nRUN a\nFROM scratch\nFROM one\nFROM --platform=p \\\n  other\nRUN b\n";
+        let taken = |stage: &str| {
             [
-                "ARG B=x",
-                "FROM $B AS one",
-                copy,
-                "RUN a",
-                "FROM scratch",
-                "FROM one",
-                "FROM \\",
-                "  other",
-                copy,
-                "RUN b"
-            ],
-            "after each FROM of an image, and after the whole of it"
+                format!("COPY --from=gemra-trust-{stage} {0} {0}", TAKEN[0]),
+                format!("COPY --from=gemra-trust-{stage} {0} {0}", TAKEN[1]),
+                NODE_TRUSTS.trim_end().to_owned(),
+            ]
+        };
+        let own = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<Vec<_>>();
+        let mut expected = own(&["ARG B=x", "FROM $B AS gemra-trust-0", "(trusting)", "FROM $B AS one"]);
+        expected.extend(taken("0"));
+        expected.extend(own(&["RUN a", "FROM scratch", "FROM one", "FROM --platform=p other AS gemra-trust-3"]));
+        expected.extend(own(&["(trusting)", "FROM --platform=p \\", "  other"]));
+        expected.extend(taken("3"));
+        expected.push("RUN b".to_owned());
+        assert_eq!(with_certificates(text), expected, "before and after the whole of each FROM of an image");
+    }
+
+    #[test]
+    fn a_stage_with_certificates_is_left_to_the_bases_user() {
+        let stage = with_certificates("FROM a\nRUN whoami\n");
+        let proper = stage.iter().skip_while(|line| *line != "FROM a");
+        assert!(proper.clone().count() > 2, "the stage proper is there: {stage:?}");
+        assert!(proper.clone().all(|line| !line.starts_with("USER")), "and nobody else's: {stage:?}");
+        assert!(TRUSTING.starts_with("USER root\n"), "only the stage in front of it is root's");
+    }
+
+    #[test]
+    fn stages_called_by_number_are_found_beside_those_that_are_added() {
+        let text = "FROM a\nFROM scratch\nFROM b\nCOPY --from=0 /x /x\nCOPY --chown=1 \\\n --from=1 /--from=1 /x\nCOPY --from=2x /x /x\n";
+        let lines = with_certificates(text);
+        let copies: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains("/x")).collect();
+        assert_eq!(
+            copies,
+            ["COPY --from=1 /x /x", " --from=2 /--from=1 /x", "COPY --from=2x /x /x"],
+            "numbers follow, names and paths do not change: {lines:?}"
         );
     }
 

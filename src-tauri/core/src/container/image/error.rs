@@ -84,6 +84,14 @@ pub enum ImageError {
         /// The last lines of the log.
         tail: String,
     },
+    /// The builder went on and on.
+    #[error("The build was not ready after {limit:?} and was ended")]
+    TooLong {
+        /// How long it was waited.
+        limit: Duration,
+        /// The last lines of the log.
+        tail: String,
+    },
 }
 
 impl From<EngineError> for ImageError {
@@ -151,6 +159,13 @@ impl From<&ImageError> for Failure {
                 "The build hangs",
                 cause,
                 "Check the network and what the last step does, then press Retry.",
+            )
+            .with_detail(tail),
+            ImageError::TooLong { tail, .. } => Self::new(
+                Code::Timeout,
+                "The build takes too long",
+                cause,
+                "See in the log what it repeats or waits for, then press Retry: finished steps are not done again.",
             )
             .with_detail(tail),
         }

@@ -2,10 +2,11 @@
 //! the last of them leaves.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::progress::{BuildLog, Progress};
 use super::{Image, ImageError, Recipe, build};
@@ -15,6 +16,23 @@ use crate::container::engine::Engine;
 #[derive(Debug, Clone, Default)]
 pub struct Builds {
     running: Arc<Mutex<HashMap<Key, Weak<Seat>>>>,
+    tidying: Arc<Tidying>,
+}
+
+/// Removes images that were replaced, after a build, so that nobody waits for it. Ends with the last of the [`Builds`].
+#[derive(Debug, Default)]
+struct Tidying {
+    task: Mutex<Option<AbortOnDropHandle<()>>>,
+}
+
+impl Tidying {
+    fn begin(&self, engine: Engine) {
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        // One at a time: what it leaves, the next build's removes.
+        if task.as_ref().is_none_or(AbortOnDropHandle::is_finished) {
+            *task = Some(AbortOnDropHandle::new(tokio::spawn(async move { build::prune(&engine).await })));
+        }
+    }
 }
 
 /// The engine's address and the image's fingerprint.
@@ -63,13 +81,18 @@ impl Builds {
         let seat = Arc::new(Seat { shared: Arc::clone(&shared), _cancel: cancel.clone().drop_guard() });
         running.insert(key, Arc::downgrade(&seat));
         let engine = engine.clone();
+        let tidying = Arc::downgrade(&self.tidying);
         tokio::spawn(async move {
             let result = tokio::select! {
                 result = build::image(&engine, recipe, &shared.log, &shared.progress) => result,
                 // Leaving the connection is how the engine learns that nobody waits: it stops the step under way.
                 () = cancel.cancelled() => Err(ImageError::Cancelled),
             };
+            let built = result.as_ref().is_ok_and(|image| image.built);
             shared.outcome.send_replace(Some(result));
+            if let Some(tidying) = tidying.upgrade().filter(|_| built) {
+                tidying.begin(engine);
+            }
         });
         Building { seat }
     }

@@ -1,76 +1,155 @@
 //! Volumes that outlive containers: made once, with labels, and given to the agent's user.
 
+//!
+//! An engine has no mark on a volume that says "prepared", and labels cannot be changed. So a volume is made by the
+//! engine together with the container that prepares it, which names it in a label: as long as such a container is
+//! there, in whatever state, its volume does not count as prepared, and whoever sweeps the one removes the other.
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, VolumeCreateRequest};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest};
+use bollard::query_parameters::{
+    ListContainersOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
+};
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
-use super::{RunError, create_options, remove};
+use super::{Phase, RunError, create_options, force_remove, limited, remove};
 use crate::container::engine::{self, Engine, question};
+use crate::container::labels;
 use crate::container::spec::{Plan, Volume};
 
 /// Two tabs that need the same new volume must not both find it missing, or one would start while the other still
 /// changes its owner. Making one takes a fraction of a second, once, so that a single lock does.
 static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// Sees to it that the volumes of `plan` are there.
-pub(super) async fn ensure(engine: &Engine, plan: &Plan) -> Result<(), RunError> {
-    let _making = MAKING.lock().await;
-    let there = futures_util::future::try_join_all(plan.volumes.iter().map(|volume| exists(engine, volume))).await?;
+/// Sees to it that the volumes of `plan` are there. Must not be dropped half way: cancelled, it removes what is half
+/// made and then returns, and it keeps to the phase's limit by itself.
+pub(super) async fn ensure(engine: &Arc<Engine>, plan: &Plan, cancel: &CancellationToken) -> Result<(), RunError> {
+    let ends = Instant::now() + Phase::Volumes.limit();
+    let _making = tokio::select! {
+        locked = tokio::time::timeout_at(ends, MAKING.lock()) => {
+            locked.map_err(|_| RunError::Timeout { phase: Phase::Volumes })?
+        }
+        () = cancel.cancelled() => return Err(RunError::Cancelled),
+    };
+    let there =
+        futures_util::future::try_join_all(plan.volumes.iter().map(|volume| is_prepared(engine, volume))).await?;
     for (volume, there) in plan.volumes.iter().zip(there) {
         if !there {
-            make(engine, plan, volume).await?;
+            make(engine, plan, volume, ends, cancel).await?;
         }
     }
-    Ok(())
+    if cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(()) }
 }
 
-async fn exists(engine: &Engine, volume: &Volume) -> Result<bool, RunError> {
+/// Removes a volume that a container which is gone has left half made. One that others use by now stays: whoever used
+/// it has prepared it first.
+pub(in crate::container) async fn remove_half_made(engine: &Engine, name: &str) -> Result<(), engine::EngineError> {
     let asked = async {
+        match engine.api().remove_volume(name, None::<RemoveVolumeOptions>).await {
+            Err(error) if !matches!(engine::status(&error), Some(404 | 409)) => Err(error),
+            _ => Ok(()),
+        }
+    };
+    question("to remove a volume", asked).await
+}
+
+async fn is_prepared(engine: &Engine, volume: &Volume) -> Result<bool, RunError> {
+    let exists = async {
         match engine.api().inspect_volume(&volume.name).await {
             Ok(_) => Ok(true),
             Err(error) if engine::status(&error) == Some(404) => Ok(false),
             Err(error) => Err(error),
         }
     };
-    Ok(question("whether a volume is there", asked).await?)
+    let filters = labels::filter([labels::preparing(&volume.name)]);
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let (exists, preparing) = tokio::try_join!(
+        question("whether a volume is there", exists),
+        question("whether a volume is being made", engine.api().list_containers(Some(options))),
+    )?;
+    // Preparing it once more does no harm where another Gemra is about it at this moment.
+    Ok(exists && preparing.is_empty())
 }
 
-async fn make(engine: &Engine, plan: &Plan, volume: &Volume) -> Result<(), RunError> {
+async fn make(
+    engine: &Arc<Engine>,
+    plan: &Plan,
+    volume: &Volume,
+    ends: Instant,
+    cancel: &CancellationToken,
+) -> Result<(), RunError> {
     tracing::info!(volume = volume.name, "making a volume");
-    let request = VolumeCreateRequest {
-        name: Some(volume.name.clone()),
-        labels: Some(volume.labels.clone()),
-        ..VolumeCreateRequest::default()
-    };
-    question("to make a volume", engine.api().create_volume(request)).await?;
-    if let Err(cause) = give(engine, plan, volume).await {
-        // A volume that is there counts as prepared, so one that is not must go.
-        let removed = engine.api().remove_volume(&volume.name, None::<bollard::query_parameters::RemoveVolumeOptions>);
-        if let Err(error) = question("to remove a volume", removed).await {
-            tracing::warn!(volume = volume.name, %error, "a half-made volume stays");
-        }
-        return Err(RunError::BadVolume { name: volume.name.clone(), cause });
+    let bad = |cause: String| RunError::BadVolume { name: volume.name.clone(), cause };
+    if engine.about().podman {
+        // Podman gives no labels to a volume that it makes along with a container.
+        let request = VolumeCreateRequest {
+            name: Some(volume.name.clone()),
+            labels: Some(volume.labels.clone()),
+            ..VolumeCreateRequest::default()
+        };
+        question("to make a volume", engine.api().create_volume(request)).await?;
     }
-    Ok(())
+    let name = format!("{}-volume", plan.name);
+    // Not cancelled half way: nobody would know whether there is a container.
+    let created = engine.api().create_container(Some(create_options(&name)), preparing(plan, volume));
+    let id = match limited(Phase::Create, created).await {
+        Ok(Ok(made)) => made.id,
+        Ok(Err(error)) => return Err(clear(engine, None, volume, bad(engine::words(&error))).await),
+        Err(late) => return Err(clear(engine, Some(&name), volume, late).await),
+    };
+    let prepared = tokio::select! {
+        prepared = tokio::time::timeout_at(ends, prepare(engine, &id)) => match prepared {
+            Ok(prepared) => prepared.map_err(bad),
+            Err(_) => Err(RunError::Timeout { phase: Phase::Volumes }),
+        },
+        () = cancel.cancelled() => Err(RunError::Cancelled),
+    };
+    match prepared {
+        Ok(()) => remove(engine, &id).await,
+        Err(error) => Err(clear(engine, Some(&id), volume, error).await),
+    }
 }
 
-/// Gives a new volume to the agent's user. Our own image brings its folders along with their owner; a workspace's own
-/// image may not know them, and its volume would be root's.
-async fn give(engine: &Engine, plan: &Plan, volume: &Volume) -> Result<(), String> {
-    let name = format!("{}-volume", plan.name);
+/// Removes what is half made, container first, and gives back why.
+async fn clear(engine: &Arc<Engine>, container: Option<&str>, volume: &Volume, error: RunError) -> RunError {
+    if let Some(container) = container {
+        let gone = match force_remove(engine, container).await {
+            Ok(()) => remove(engine, container).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = gone {
+            // As long as it is there its volume does not count as prepared.
+            tracing::warn!(container, %error, "what was to prepare a volume could not be removed");
+            return error;
+        }
+    }
+    if let Err(error) = remove_half_made(engine, &volume.name).await {
+        tracing::warn!(volume = volume.name, %error, "a half-made volume stays");
+    }
+    error
+}
+
+/// What gives a new volume to the agent's user. Our own image brings its folders along with their owner; a workspace's
+/// own image may not know them, and its volume would be root's.
+fn preparing(plan: &Plan, volume: &Volume) -> ContainerCreateBody {
     let user = plan.body.user.clone().unwrap_or_default();
     let folders: Vec<String> = std::iter::once(volume.target.clone())
         .chain(volume.folders.iter().map(|folder| format!("{}/{folder}", volume.target)))
         .collect();
     let script = "owner=\"$1\"; shift; mkdir -p \"$@\" && chown \"$owner\" \"$@\"";
     let entrypoint = ["/bin/sh", "-c", script, "gemra"].map(str::to_owned).to_vec();
-    let body = ContainerCreateBody {
+    let mut ours: HashMap<String, String> = plan.body.labels.clone().unwrap_or_default();
+    ours.insert(labels::PREPARES.to_owned(), volume.name.clone());
+    ContainerCreateBody {
         image: plan.body.image.clone(),
         entrypoint: Some(entrypoint),
         cmd: Some(std::iter::once(user).chain(folders).collect()),
         user: Some("0:0".to_owned()),
-        labels: plan.body.labels.clone(),
+        labels: Some(ours),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
             cap_drop: Some(vec!["ALL".to_owned()]),
@@ -80,28 +159,29 @@ async fn give(engine: &Engine, plan: &Plan, volume: &Volume) -> Result<(), Strin
                 typ: Some(MountType::VOLUME),
                 source: Some(volume.name.clone()),
                 target: Some(volume.target.clone()),
+                volume_options: Some(MountVolumeOptions {
+                    labels: Some(volume.labels.clone()),
+                    ..MountVolumeOptions::default()
+                }),
                 ..Mount::default()
             }]),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
-    };
+    }
+}
+
+/// Starts the container and waits for its end.
+async fn prepare(engine: &Engine, id: &str) -> Result<(), String> {
     let words = |error: bollard::errors::Error| engine::words(&error);
-    let id = engine.api().create_container(Some(create_options(&name)), body).await.map_err(words)?.id;
-    let ended = async {
-        let mut wait = engine.api().wait_container(&id, None::<bollard::query_parameters::WaitContainerOptions>);
-        let started = engine.api().start_container(&id, None::<bollard::query_parameters::StartContainerOptions>);
-        started.await.map_err(words)?;
-        match wait.next().await {
-            Some(Ok(_)) => Ok(()),
-            Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => {
-                Err(format!("chown ended with code {code}"))
-            }
-            Some(Err(error)) => Err(words(error)),
-            None => Err("the engine did not say how chown ended".to_owned()),
+    let mut wait = engine.api().wait_container(id, None::<WaitContainerOptions>);
+    engine.api().start_container(id, None::<StartContainerOptions>).await.map_err(words)?;
+    match wait.next().await {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(bollard::errors::Error::DockerContainerWaitError { code, .. })) => {
+            Err(format!("chown ended with code {code}"))
         }
-    };
-    let ended = ended.await;
-    remove(&Arc::new(engine.clone()), &id).await.map_err(|error| error.to_string())?;
-    ended
+        Some(Err(error)) => Err(words(error)),
+        None => Err("the engine did not say how chown ended".to_owned()),
+    }
 }

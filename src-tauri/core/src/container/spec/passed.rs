@@ -22,8 +22,9 @@ const NAMES: &[&str] = &[
     "no_proxy",
     "all_proxy",
 ];
-/// What means something on the host alone: a folder there, or how Gemra's own surroundings were started.
-const NEVER: &[&str] = &["CLAUDE_CONFIG_DIR", "CLAUDE_CODE_SSE_PORT", "CLAUDE_CODE_ENTRYPOINT"];
+/// The agent's own folder. In the container it is where the conversations are mounted; one of the host's, or one that
+/// the settings name, would part the two sides' conversations.
+pub const FOLDER: &str = "CLAUDE_CONFIG_DIR";
 
 /// The variables of `environment` that reach the agent in a container. Any of them may be a secret.
 pub fn passed(environment: &Environment) -> BTreeMap<String, String> {
@@ -36,7 +37,7 @@ pub fn passed(environment: &Environment) -> BTreeMap<String, String> {
 
 fn is_passed(name: &str) -> bool {
     let known = PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name);
-    known && !NEVER.contains(&name) && super::wrapper::is_name(name)
+    known && name != FOLDER && super::wrapper::is_name(name)
 }
 
 #[cfg(test)]
@@ -49,6 +50,8 @@ mod tests {
             ("ANTHROPIC_API_KEY", true),
             ("ANTHROPIC_BASE_URL", true),
             ("CLAUDE_CODE_OAUTH_TOKEN", true),
+            ("CLAUDE_CODE_SSE_PORT", true),
+            ("CLAUDE_CODE_ENTRYPOINT", true),
             ("CLAUDE_CONFIG_DIR", false),
             ("DISABLE_TELEMETRY", true),
             ("GITHUB_TOKEN", true),

@@ -142,6 +142,33 @@ fn the_workspace_is_at_both_paths_and_nothing_else_of_the_host() {
     assert_eq!(inside, usual, "a repository inside is there already");
     let same = mounted(&made(|wish| wish.workspace = "/workspace".into()));
     assert_eq!(same.iter().filter(|line| line.ends_with("-> /workspace")).count(), 1, "no path twice");
+    assert!(made(|wish| wish.workspace = "/workspace".into()).notes.is_empty(), "and nothing is missing");
+}
+
+#[test]
+fn what_lies_under_the_name_that_is_taken_is_told_and_never_mounted_into_the_project() {
+    let folder = made(|wish| wish.workspace = "/workspace/shop".into());
+    let into = |plan: &Plan, target: &str| mounted(plan).iter().any(|line| line.ends_with(&format!("-> {target}")));
+    assert!(into(&folder, "/workspace"), "the project is where it always is");
+    assert!(!into(&folder, "/workspace/shop"), "and not within itself: {:?}", mounted(&folder));
+    assert_eq!(folder.notes.len(), 1, "which is told: {:?}", folder.notes);
+    assert!(folder.notes[0].contains("/workspace/shop"), "with its path: {:?}", folder.notes);
+    for workspace in ["/workspace/shop", "/home/me/project"] {
+        let plan = made(|wish| {
+            wish.workspace = workspace.into();
+            wish.git_common_dir = Some("/workspace/repo/.git".into());
+        });
+        assert!(!into(&plan, "/workspace/repo/.git"), "nothing is made in the project: {:?}", mounted(&plan));
+        let told = plan.notes.last().unwrap();
+        assert!(told.contains("git does not work") && told.contains("/workspace/repo/.git"), "it is told: {told}");
+    }
+    let beside = made(|wish| wish.workspace = "/workspaces/shop".into());
+    assert!(into(&beside, "/workspaces/shop") && beside.notes.is_empty(), "a name that only begins like it is free");
+    let inside = made(|wish| {
+        wish.workspace = "/workspace".into();
+        wish.git_common_dir = Some("/workspace/repo/.git".into());
+    });
+    assert!(inside.notes.is_empty(), "what is in the project is there: {:?}", inside.notes);
 }
 
 #[test]

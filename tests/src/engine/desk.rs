@@ -1,0 +1,261 @@
+//! A tab without a window whose agent moves into a real container: everything of Gemra between a click and an agent
+//! that answers, from the environment and the settings on. The agent on the host is the scripted one under a version of
+//! the test's choice; the one in the container is the workspace's own, and runs a script that the test has written.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bollard::models::ContainerInspectResponse;
+use gemra_core::app::App;
+use gemra_core::container::state::State;
+use gemra_core::environment::Environment;
+use gemra_core::failure::Failure;
+use gemra_core::settings::{Settings, Variables};
+use gemra_core::stream::{Change, Frame};
+use gemra_core::tab::view::ContainerView;
+use gemra_core::tab::{Tab, TabId};
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+use super::{Engine, see};
+use crate::desktop::{make_executable, program};
+
+/// How long an image may take that nobody has built yet.
+const BUILT: Duration = Duration::from_mins(10);
+/// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake.
+const AGENT: &str = r"#!/usr/bin/env node
+const { spawnSync } = require('node:child_process');
+const lines = require('node:readline').createInterface({ input: process.stdin });
+lines.on('line', line => {
+  const asked = JSON.parse(line);
+  if (asked.type !== 'control_request') return;
+  if (asked.request.subtype === 'initialize') {
+    spawnSync('sh', ['-c', 'sh ./at-start.sh >./said.txt 2>&1; echo ended with $? >>./said.txt'], { stdio: 'ignore' });
+  }
+  const response = { subtype: 'success', request_id: asked.request_id, response: {} };
+  console.log(JSON.stringify({ type: 'control_response', response }));
+});
+";
+
+/// Folders, an environment and settings for an app that is still to be started.
+#[derive(Debug)]
+pub struct Desk {
+    folder: TempDir,
+    environment: BTreeMap<String, String>,
+    settings: Settings,
+}
+
+/// A tab of a started app.
+#[derive(Debug)]
+pub struct Moving {
+    app: Arc<App>,
+    tab: Arc<Tab>,
+    id: TabId,
+    seen: watch::Receiver<Option<ContainerView>>,
+    desk: Desk,
+}
+
+impl Desk {
+    /// One at the shared engine, whose host's CLI says that it is 9.9.9.
+    ///
+    /// # Panics
+    /// Where its folders cannot be made.
+    pub fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("gemra-desk-").tempdir().expect("a temp folder");
+        // The agent in the container may be another user.
+        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
+        for name in ["home", "user", "project"] {
+            std::fs::create_dir(folder.path().join(name)).expect("a new folder");
+        }
+        let path = |name: &str| folder.path().join(name).display().to_string();
+        let environment = BTreeMap::from([
+            ("HOME".to_owned(), path("user")),
+            ("GEMRA_HOME".to_owned(), path("home")),
+            ("GEMRA_CLAUDE".to_owned(), path("claude")),
+            ("DOCKER_HOST".to_owned(), Engine::shared().address().to_owned()),
+        ]);
+        let desk = Self { folder, environment, settings: Settings::default() };
+        if rustix::process::geteuid().is_root() {
+            chown(desk.workspace(), Some(1000), Some(1000)).expect("root gives folders away");
+        }
+        desk.host_version("echo '9.9.9 (Claude Code)'")
+    }
+
+    /// The same with another variable in the app's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with a variable that the settings give to the project.
+    ///
+    /// # Panics
+    /// Where the folder's name is not text.
+    #[must_use]
+    pub fn project_variable(mut self, name: &str, value: &str) -> Self {
+        let workspace = self.workspace().to_str().expect("our own name is text").to_owned();
+        let known: &mut Variables = self.settings.environment.entry(workspace).or_default();
+        known.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with a certificate in the settings.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn certificate(mut self, pem: &str) -> Self {
+        let file = self.folder.path().join(format!("company-{}.pem", self.settings.certificates.len()));
+        std::fs::write(&file, pem).expect("the folder is ours");
+        self.settings.certificates.push(file);
+        self
+    }
+
+    /// The same with a CLI on the host that answers `--version` by this shell command.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn host_version(self, command: &str) -> Self {
+        let file = self.folder.path().join("claude");
+        let agent = program("scripted-agent");
+        let text = format!(
+            "#!/bin/sh\nif [ \"$1\" = --version ]; then {command}; exit; fi\nexec '{}' \"$@\"\n",
+            agent.display()
+        );
+        std::fs::write(&file, text).expect("the folder is ours");
+        make_executable(&file);
+        self
+    }
+
+    /// The same with a Dockerfile of the workspace's own: these instructions, then the agent that runs `script`.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn dockerfile(self, instructions: &str, script: &str) -> Self {
+        let workspace = self.workspace();
+        let agent = workspace.join("claude.js");
+        std::fs::write(&agent, AGENT).expect("the folder is ours");
+        make_executable(&agent);
+        let text = format!("{instructions}\nUSER root\nCOPY claude.js /usr/local/bin/claude\n");
+        std::fs::write(workspace.join("Dockerfile.claude"), text).expect("the folder is ours");
+        std::fs::write(workspace.join("at-start.sh"), script).expect("the folder is ours");
+        self
+    }
+
+    /// The workspace, links resolved.
+    ///
+    /// # Panics
+    /// Where it has gone.
+    pub fn workspace(&self) -> PathBuf {
+        self.folder.path().join("project").canonicalize().expect("the workspace is there")
+    }
+
+    /// Starts the app and opens the tab.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub async fn open(self) -> Moving {
+        let pairs = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let app = App::start(Environment::of(pairs), None).await.expect("the home is free");
+        app.save_settings(self.settings.clone()).await.expect("the settings are valid");
+        let id = app.open_tab("open", self.workspace().display().to_string()).await.expect("the workspace opens");
+        let tab = app.tab(&id).expect("the tab is open");
+        let (sender, seen) = watch::channel(None);
+        let sink = move |frame: Frame| {
+            let views = match frame {
+                Frame::Snapshot(snapshot) => vec![snapshot.view],
+                Frame::Changes { changes, .. } => changes
+                    .into_iter()
+                    .filter_map(|change| if let Change::View(view) = change { Some(*view) } else { None })
+                    .collect(),
+            };
+            if let Some(view) = views.into_iter().next_back() {
+                sender.send_replace(Some(view.container));
+            }
+            true
+        };
+        tab.watch(Box::new(sink)).await.expect("the tab is open");
+        Moving { app, tab, id, seen, desk: self }
+    }
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Moving {
+    /// Clicks the button and waits until the agent in the container has answered.
+    ///
+    /// # Panics
+    /// Where it does not get there.
+    pub async fn enter(&mut self) -> ContainerView {
+        let view = self.click().await;
+        assert_eq!(view.state, State::Running, "the agent runs in the container");
+        view
+    }
+
+    /// Clicks the button and waits until it says why not.
+    ///
+    /// # Panics
+    /// Where nothing fails.
+    pub async fn refused(&mut self) -> Failure {
+        match self.click().await.state {
+            State::Error { failure, .. } => failure,
+            state => panic!("it fails, and is not {state:?}"),
+        }
+    }
+
+    async fn click(&mut self) -> ContainerView {
+        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+        let settled = self.seen.wait_for(|view| {
+            view.as_ref().is_some_and(|view| matches!(view.state, State::Running | State::Error { .. }))
+        });
+        let view = tokio::time::timeout(BUILT, settled).await.expect("the click leads somewhere in time");
+        view.expect("the tab is open").clone().expect("the state was seen")
+    }
+
+    /// What the script in the container has said, stderr included.
+    ///
+    /// # Panics
+    /// Where it has said nothing.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.desk.workspace().join("said.txt")).expect("the script has run")
+    }
+
+    /// The container, as the engine's inspection tells it.
+    ///
+    /// # Panics
+    /// Where there is not exactly one.
+    pub async fn container(&self) -> ContainerInspectResponse {
+        let found = see::containers(Engine::shared(), &format!("dev.gemra.tab={}", self.id)).await;
+        assert_eq!(found.len(), 1, "the tab has one container: {found:#?}");
+        see::inspect(Engine::shared(), found[0].id.as_deref().expect("a container has an id")).await
+    }
+
+    /// Ends the app.
+    ///
+    /// # Panics
+    /// Where it leaves a container.
+    pub async fn quit(self) {
+        self.app.quit().await;
+        let left = see::containers(Engine::shared(), &format!("dev.gemra.tab={}", self.id)).await;
+        assert!(left.is_empty(), "nothing is left after a quit: {left:#?}");
+    }
+}
+
+/// A fact of the details, by its name.
+///
+/// # Panics
+/// Where it is not told.
+pub fn fact<'a>(view: &'a ContainerView, name: &str) -> &'a str {
+    let found = view.facts.iter().find(|(known, _)| known == name);
+    found.map_or_else(|| panic!("{name} is told among {:#?}", view.facts), |(_, value)| value)
+}

@@ -1,0 +1,166 @@
+//! What reaches an agent in a container on the whole way from the environment and the settings: the CLI's version,
+//! proxies, keys, the project's variables, the user's name. And where it must not be seen.
+
+use std::fmt::Write as _;
+
+use gemra_core::container::image::Source;
+use tests::desktop::claude;
+use tests::engine::desk::{Desk, fact};
+use tests::engine::{BASE, Engine, see};
+
+fn unique() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+#[tokio::test]
+async fn the_image_is_built_for_the_hosts_version_and_another_version_is_another_image() {
+    let instructions = format!(
+        "FROM {BASE}\nARG CLAUDE_CODE_VERSION=none\nRUN echo \"built for $CLAUDE_CODE_VERSION, {}\" >/built-for",
+        unique()
+    );
+    let mut images = Vec::new();
+    for version in ["9.9.8", "9.9.9"] {
+        let desk = Desk::new().dockerfile(&instructions, "cat /built-for");
+        let mut moving = desk.host_version(&format!("echo '{version} (Claude Code)'")).open().await;
+        let view = moving.enter().await;
+        let said = moving.said();
+        assert!(said.starts_with(&format!("built for {version},")), "the build is told the host's version: {said}");
+        assert!(fact(&view, "Agent").contains(version), "and so is the user: {:?}", view.facts);
+        let used = moving.container().await.config.unwrap().image.unwrap();
+        assert!(fact(&view, "Image").starts_with(&used), "the image is the one that is told: {used}");
+        images.push(used);
+        moving.quit().await;
+    }
+    assert_ne!(images[0], images[1], "the same Dockerfile for another version is another image");
+}
+
+/// The image that Gemra brings along, with the real CLI on both sides.
+#[tokio::test]
+async fn the_cli_inside_is_the_hosts_and_commits_are_the_users() {
+    let version = format!("exec '{}' --version", claude().display());
+    let desk = Desk::new()
+        .host_version(&version)
+        .env("ANTHROPIC_API_KEY", "made-up")
+        .env("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")
+        .env("GIT_USER_NAME", "Ada Lovelace")
+        .env("GIT_USER_EMAIL", "ada@example.org");
+    assert_eq!(
+        Source::of(&desk.workspace()).await.unwrap(),
+        Source::embedded(),
+        "the workspace brings none of its own"
+    );
+    let mut moving = desk.open().await;
+    moving.enter().await;
+    let id = moving.container().await.id.unwrap();
+    let inside = see::exec(Engine::shared(), &id, &["claude", "--version"]).await;
+    let host = tests::spawn::output(tests::spawn::command(claude()).arg("--version")).unwrap();
+    assert_eq!(inside, String::from_utf8(host.stdout).unwrap(), "both sides have the same CLI");
+    let commit = "git init -q . && echo x >file && git add file && git commit -qm first \
+                  && git log -1 --format='%an <%ae>, %cn <%ce>'";
+    let author = see::exec(Engine::shared(), &id, &["sh", "-c", commit]).await;
+    let ada = "Ada Lovelace <ada@example.org>";
+    assert_eq!(author.trim(), format!("{ada}, {ada}"), "what is committed inside is the user's");
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn proxies_reach_the_build_and_their_passwords_stay_out_of_the_image() {
+    let password = format!("pass-{}", unique());
+    let proxy = format!("http://someone:{password}@127.0.0.1:9/");
+    // The Dockerfile is part of the image's history, so that it must not name the password itself.
+    let seen = |name: &str, port: &str| {
+        format!("RUN case \"${name}\" in http://someone:pass-*@127.0.0.1:{port}/) ;; *) exit 9;; esac\n")
+    };
+    let instructions = format!(
+        "FROM {BASE}\nRUN echo {}\n{}{}RUN test \"$NO_PROXY\" = localhost\n",
+        unique(),
+        seen("HTTP_PROXY", "9"),
+        seen("https_proxy", "9")
+    );
+    let mut moving = Desk::new()
+        .env("HTTP_PROXY", &proxy)
+        .env("https_proxy", &proxy)
+        .env("NO_PROXY", "localhost")
+        .dockerfile(&instructions, "echo \"$HTTP_PROXY $https_proxy $NO_PROXY\"")
+        .open()
+        .await;
+    moving.enter().await;
+    let said = moving.said();
+    assert!(said.starts_with(&format!("{proxy} {proxy} localhost\n")), "they reach the agent too: {said}");
+    let container = moving.container().await;
+    let image = container.config.clone().unwrap().image.unwrap();
+    let api = Engine::shared().api();
+    let history = format!("{:?}", api.image_history(&image).await.unwrap());
+    assert!(history.contains("exit 9"), "the history holds the steps that saw them");
+    let inspected = format!("{:?} {container:?}", api.inspect_image(&image).await.unwrap());
+    for (what, text) in [("the image's history", history), ("an inspection", inspected)] {
+        assert!(!text.contains(&password), "{what} does not hold the password");
+    }
+    moving.quit().await;
+
+    // The steps are no decoration: without the proxies they fail.
+    let failure = Desk::new().dockerfile(&instructions, "true").open().await.refused().await;
+    assert!(failure.cause.contains("with code 9"), "nobody else sets them: {}", failure.cause);
+}
+
+#[tokio::test]
+async fn keys_and_the_projects_variables_reach_the_agent_and_no_inspection() {
+    let mark = unique();
+    let from_the_host = [
+        "ANTHROPIC_API_KEY",
+        "ANTHROPIC_AUTH_TOKEN",
+        "CLAUDE_CODE_OAUTH_TOKEN",
+        "GITHUB_TOKEN",
+        "DISABLE_TELEMETRY",
+        "CLAUDE_CODE_ENTRYPOINT",
+    ];
+    let from_the_project = ["PROJECT_KEY", "ANTHROPIC_MODEL"];
+    let value = |name: &str| format!("{mark}-{}", name.to_lowercase());
+    let all = || from_the_host.iter().chain(&from_the_project);
+    let script = all().fold(String::new(), |mut script, name| {
+        let _ = writeln!(script, "echo \"{name}=${name}\"");
+        script
+    });
+    let mut desk = Desk::new().env("AWS_SECRET_ACCESS_KEY", &mark).env("ANTHROPIC_MODEL", "the host's");
+    for name in from_the_host {
+        desk = desk.env(name, &value(name));
+    }
+    for name in from_the_project {
+        desk = desk.project_variable(name, &value(name));
+    }
+    let script = format!("{script}echo \"others: $AWS_SECRET_ACCESS_KEY\"\n");
+    let mut moving = desk.dockerfile(&format!("FROM {BASE}"), &script).open().await;
+    moving.enter().await;
+    let said = moving.said();
+    for name in all() {
+        assert!(said.lines().any(|line| line == format!("{name}={}", value(name))), "{name} is the agent's: {said}");
+    }
+    assert!(said.contains("others: \n"), "and what is none of its business stays outside: {said}");
+    let inspected = serde_json::to_string(&moving.container().await).unwrap();
+    assert!(inspected.contains("dev.gemra.tab"), "the inspection is the container's");
+    assert!(!inspected.contains(&mark), "and shows none of the values");
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn a_project_cannot_part_the_conversations_and_is_told() {
+    let desk = Desk::new();
+    let on_the_host = desk.workspace().with_file_name("conversations").display().to_string();
+    let mut moving = desk
+        .env("CLAUDE_CONFIG_DIR", &on_the_host)
+        .project_variable("CLAUDE_CONFIG_DIR", "/somewhere/else")
+        .dockerfile(&format!("FROM {BASE}"), "echo \"$CLAUDE_CONFIG_DIR\"; ls \"$CLAUDE_CONFIG_DIR/projects\"")
+        .open()
+        .await;
+    let view = moving.enter().await;
+    let said = moving.said();
+    let (folder, rest) = said.split_once('\n').unwrap();
+    assert!(folder.ends_with("/.claude"), "the agent's folder is the container's own: {said}");
+    assert!(rest.contains("-workspace"), "in which the conversations are: {said}");
+    let note = fact(&view, "Note");
+    assert!(note.contains("CLAUDE_CONFIG_DIR"), "what was left out is told: {note}");
+    moving.quit().await;
+
+    let plain = Desk::new().dockerfile(&format!("FROM {BASE}"), "true").open().await.enter().await;
+    assert!(!plain.facts.iter().any(|(name, _)| name == "Note"), "usually there is nothing to note: {:?}", plain.facts);
+}
