@@ -294,7 +294,8 @@ async fn a_second_instance_of_a_home_is_refused_and_a_dead_one_is_taken_up() {
         let files = std::fs::read_dir(&runs).ok()?.flatten().map(|file| file.path());
         // A record that is being written has another name.
         let record = files.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "json"))?;
-        std::fs::read_to_string(record).ok()?.contains("say queued").then_some(())
+        let record: serde_json::Value = serde_json::from_slice(&std::fs::read(record).ok()?).ok()?;
+        (record["turn"] == true && record["queue"] == serde_json::json!(["say queued"])).then_some(())
     })
     .await;
     // Dropped as by a crash: nothing is closed, nothing forgotten.

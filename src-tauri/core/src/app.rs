@@ -19,7 +19,7 @@ use crate::environment::Environment;
 use crate::failure::{Code, Failure};
 use crate::file;
 use crate::home::{Home, HomeError};
-use crate::reaper::Reaper;
+use crate::reaper::{self, Reaper};
 use crate::record;
 use crate::settings::Settings;
 use crate::tab::{Opening, Summary, Tab, TabId};
@@ -29,6 +29,10 @@ use crate::workspace::{self, Workspace};
 const RECENT: usize = 20;
 /// How long the tabs may take to close when the app ends.
 pub const QUIT: Duration = Duration::from_secs(10);
+
+/// How long a start waits for what a run that was killed has left: the agents on the host, and then the containers.
+/// Nobody takes up a conversation that another agent may still hold.
+const LEFTOVERS: Duration = Duration::from_secs(5);
 
 /// What the window shows around the tabs' pages.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,6 +66,8 @@ struct Open {
     active: Option<TabId>,
     recent: Vec<PathBuf>,
     problems: Problems,
+    /// Problems that stand for a tab that could not be taken up.
+    lost: Vec<(ProblemId, TabId)>,
     /// Requests that opened a tab, and which: a repeat gets the same answer.
     requests: Vec<(String, TabId)>,
 }
@@ -75,8 +81,12 @@ impl App {
     pub async fn start(environment: Environment, reaper: Option<&Path>) -> Result<Arc<Self>, HomeError> {
         let home = Home::open(&environment)?;
         let mut problems = Problems::default();
+        let (runs, records) = record::open(home.runs());
+        if !runs.is_empty() && !reaper::gone(&home.reaper_lock(), LEFTOVERS).await {
+            tracing::warn!("the reaper of the last run is still busy");
+        }
         let reaper = reaper.map_or_else(Reaper::none, |program| {
-            Reaper::start(program).unwrap_or_else(|error| {
+            Reaper::start(program, &home.reaper_lock()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "there is no reaper; agents would outlive a crash");
                 Reaper::none()
             })
@@ -86,7 +96,6 @@ impl App {
             problems.add((&error).into());
             Settings::default()
         });
-        let (runs, records) = record::open(home.runs());
         let recent = std::fs::read(home.recent())
             .ok()
             .and_then(|text| serde_json::from_slice::<Vec<PathBuf>>(&text).ok())
@@ -100,7 +109,10 @@ impl App {
             window: watch::Sender::default(),
         });
         let surroundings = Arc::clone(&app.surroundings);
-        tokio::spawn(async move { surroundings.sweep_dead_instances().await });
+        let sweep = tokio::spawn(async move { surroundings.sweep_dead_instances().await });
+        if runs.iter().any(|run| run.container) && tokio::time::timeout(LEFTOVERS, sweep).await.is_err() {
+            tracing::warn!("the engine takes long over what the last run has left");
+        }
         for run in runs {
             app.take_up(run).await;
         }
@@ -239,9 +251,16 @@ impl App {
         Ok(())
     }
 
-    /// The user has read a problem.
+    /// The user has read a problem. A tab that could not be taken up is not tried again at the next start.
     pub fn dismiss_problem(&self, id: ProblemId) {
-        self.open().problems.dismiss(id);
+        let lost = {
+            let mut open = self.open();
+            open.problems.dismiss(id);
+            open.lost.extract_if(.., |(problem, _)| *problem == id).collect::<Vec<_>>()
+        };
+        for (_, tab) in lost {
+            self.surroundings.set_run_aside(&tab);
+        }
         self.refresh();
     }
 
@@ -282,7 +301,9 @@ impl App {
             Err(failure) => {
                 let cause =
                     format!("The tab {} was interrupted and its folder cannot be opened. {}", run.title, failure.cause);
-                self.open().problems.add(Failure { cause, ..failure });
+                let mut open = self.open();
+                let problem = open.problems.add(Failure { cause, ..failure });
+                open.lost.push((problem, TabId(run.tab)));
                 return;
             }
         };

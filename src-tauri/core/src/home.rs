@@ -92,6 +92,11 @@ impl Home {
         self.data.join("runs")
     }
 
+    /// Held by the reaper for as long as something of ours may run.
+    pub fn reaper_lock(&self) -> PathBuf {
+        self.data.join("reaper.lock")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

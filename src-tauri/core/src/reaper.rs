@@ -5,7 +5,8 @@
 //! knows process groups, and containers by their labels; not what they are.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, BufReader};
@@ -33,11 +34,11 @@ pub struct Reaper {
 }
 
 impl Reaper {
-    /// Starts `program` as the reaper.
+    /// Starts `program` as the reaper. As long as it may have something to end, it holds the file `lock`; see [`gone`].
     ///
     /// # Errors
     /// [`SpawnError`] where the system refuses.
-    pub fn start(program: &Path) -> Result<Self, SpawnError> {
+    pub fn start(program: &Path, lock: &Path) -> Result<Self, SpawnError> {
         let process = spawn::spawn(&Program {
             path: program.to_path_buf(),
             args: vec![ARGUMENT.into()],
@@ -45,7 +46,9 @@ impl Reaper {
             folder: std::env::temp_dir(),
             environment: Vec::new(),
         })?;
-        Ok(Self { process: Some((process.input, process.stop)) })
+        let reaper = Self { process: Some((process.input, process.stop)) };
+        reaper.tell(format!("lock {}", lock.display()));
+        Ok(reaper)
     }
 
     /// None: whoever kills this process leaves its agents behind.
@@ -87,15 +90,51 @@ impl Reaper {
     }
 }
 
+/// Resolves when no reaper of an earlier run holds the file `lock`: what that run had started has ended. Gives up
+/// after `limit`, and says false.
+pub async fn gone(lock: &Path, limit: Duration) -> bool {
+    let ends = tokio::time::Instant::now() + limit;
+    loop {
+        let lock = lock.to_path_buf();
+        let free = tokio::task::spawn_blocking(move || {
+            !OpenOptions::new()
+                .write(true)
+                .open(lock)
+                .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+        });
+        if free.await.unwrap_or(true) {
+            return true;
+        }
+        if tokio::time::Instant::now() >= ends {
+            return false;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Is the reaper: takes orders on stdin until it ends, then ends what is still held.
 pub async fn run() {
     ignore_signals();
     let mut held = Held::default();
+    let mut lock = None;
     let mut orders = BufReader::new(tokio::io::stdin()).lines();
     while let Ok(Some(order)) = orders.next_line().await {
-        take(&mut held, &order);
+        match order.strip_prefix("lock ") {
+            Some(path) => lock = take_lock(path.into()).await,
+            None => take(&mut held, &order),
+        }
     }
-    reap(&held).await;
+    reap(&held, lock).await;
+}
+
+/// Takes the lock, after an earlier reaper that still has it.
+async fn take_lock(path: PathBuf) -> Option<File> {
+    let taken = tokio::task::spawn_blocking(move || {
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(path)?;
+        file.lock()?;
+        Ok::<_, std::io::Error>(file)
+    });
+    taken.await.ok()?.ok()
 }
 
 /// What has to end with the app.
@@ -125,31 +164,42 @@ fn take(held: &mut Held, order: &str) {
     }
 }
 
-async fn reap(held: &Held) {
-    let containers = held.containers.iter().map(|(instance, address)| remove(instance, address, &held.expected));
-    tokio::join!(end_groups(&held.groups), futures_util::future::join_all(containers));
+async fn reap(held: &Held, lock: Option<File>) {
+    let engines = held.containers.iter().map(|(instance, address)| async move {
+        let engine = Engine::find(Some(address), &Environment::default()).await.ok()?;
+        let missing = remove(&engine, instance, held.expected.clone()).await;
+        Some((engine, instance, missing))
+    });
+    let ((), engines) = tokio::join!(end_groups(&held.groups), futures_util::future::join_all(engines));
+    // No agent is left. What may still appear waits for a word of the app's before it begins.
+    drop(lock);
+    let late = engines.into_iter().flatten().map(|(engine, instance, missing)| async move {
+        remove_late(&engine, instance, missing).await;
+    });
+    futures_util::future::join_all(late).await;
 }
 
-/// Removes what is there, and waits a while for what was being made. A start makes one container after the other, so
-/// that one that belongs to it is its last: nothing more can come when each start has shown one.
-async fn remove(instance: &str, address: &str, expected: &BTreeSet<String>) {
-    let Ok(engine) = Engine::find(Some(address), &Environment::default()).await else { return };
-    let mut missing = expected.clone();
+/// Waits a while for what was being made. A start makes one container after the other, so that one that belongs to it
+/// is its last: nothing more can come when each start has shown one.
+async fn remove_late(engine: &Engine, instance: &str, mut missing: BTreeSet<String>) {
     let ends = tokio::time::Instant::now() + IN_THE_MAKING;
-    loop {
-        // Whatever stays is swept at the app's next start.
-        if let Ok(swept) = sweep::own(&engine, instance).await {
-            let seen = |name: &String| {
-                let mut all = swept.removed.iter().chain(swept.stayed.iter().map(|(one, _)| one));
-                all.any(|one| one.name.starts_with(name.as_str()))
-            };
-            missing.retain(|name| !seen(name));
-        }
-        if missing.is_empty() || tokio::time::Instant::now() >= ends {
-            return;
-        }
+    while !missing.is_empty() && tokio::time::Instant::now() < ends {
         tokio::time::sleep(LOOK).await;
+        missing = remove(engine, instance, missing).await;
     }
+}
+
+/// Removes what is there; the names that had nothing yet.
+async fn remove(engine: &Engine, instance: &str, mut missing: BTreeSet<String>) -> BTreeSet<String> {
+    // Whatever stays is swept at the app's next start.
+    if let Ok(swept) = sweep::own(engine, instance).await {
+        let seen = |name: &String| {
+            let mut all = swept.removed.iter().chain(swept.stayed.iter().map(|(one, _)| one));
+            all.any(|one| one.name.starts_with(name.as_str()))
+        };
+        missing.retain(|name| !seen(name));
+    }
+    missing
 }
 
 #[cfg(unix)]

@@ -46,6 +46,7 @@ pub(crate) struct Records {
 enum Order {
     Write(Run),
     Forget(String, Option<oneshot::Sender<()>>),
+    SetAside(String),
 }
 
 /// The records that were left behind in `folder`, and the writer for new ones.
@@ -65,6 +66,10 @@ pub(crate) fn open(folder: PathBuf) -> (Vec<Run>, Records) {
                         tracing::warn!(%error, "a tab's record was not written");
                     }
                 }
+                Order::SetAside(tab) => {
+                    let path = path(&folder, &tab);
+                    let _ = std::fs::rename(&path, path.with_extension("dismissed"));
+                }
                 Order::Forget(tab, done) => {
                     let _ = std::fs::remove_file(path(&folder, &tab));
                     if let Some(done) = done {
@@ -81,6 +86,11 @@ impl Records {
     /// Writes a record.
     pub(crate) fn write(&self, run: Run) {
         let _ = self.orders.send(Order::Write(run));
+    }
+
+    /// Keeps a record under a name that no start looks for.
+    pub(crate) fn set_aside(&self, tab: &str) {
+        let _ = self.orders.send(Order::SetAside(tab.to_owned()));
     }
 
     /// Removes a record; resolves when it is gone.
@@ -150,11 +160,14 @@ mod tests {
         records.write(run("a"));
         records.write(run("b"));
         records.write(Run { turn: true, ..run("a") });
+        records.write(run("c"));
+        records.set_aside("c");
         records.forget("b").await;
         drop(records);
         std::fs::write(runs.join("broken.json"), "{").unwrap();
         let (left, _records) = open(runs.clone());
         assert_eq!(left, [Run { turn: true, ..run("a") }], "the newest record of each tab that was not closed");
         assert!(runs.join("broken.unreadable").exists(), "a broken record is set aside, not deleted");
+        assert!(runs.join("c.dismissed").exists(), "one that was dismissed is kept, and nobody takes it up");
     }
 }

@@ -24,15 +24,20 @@ pub(super) struct Problems {
 }
 
 impl Problems {
-    /// Adds a problem. One of the same class and cause that still stands is told once.
-    pub(super) fn add(&mut self, failure: Failure) {
+    /// Adds a problem and names it. One of the same class and cause that still stands is told once.
+    pub(super) fn add(&mut self, failure: Failure) -> ProblemId {
         let stands = |known: &&mut Problem| known.failure.code == failure.code && known.failure.cause == failure.cause;
         match self.list.iter_mut().find(stands) {
             // What to do and the log may be newer; its place and its name stay.
-            Some(known) => known.failure = failure,
+            Some(known) => {
+                known.failure = failure;
+                known.id
+            }
             None => {
-                self.list.push(Problem { id: ProblemId(self.next), failure });
+                let id = ProblemId(self.next);
+                self.list.push(Problem { id, failure });
                 self.next += 1;
+                id
             }
         }
     }

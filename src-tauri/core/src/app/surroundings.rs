@@ -138,6 +138,10 @@ impl Surroundings {
         self.records.write(run);
     }
 
+    pub(crate) fn set_run_aside(&self, tab: &TabId) {
+        self.records.set_aside(&tab.0);
+    }
+
     pub(crate) fn forgets_run(&self, tab: &TabId) {
         self.records.forgets(&tab.0);
     }

@@ -1,6 +1,6 @@
 //! Removes what is left: our own containers when the app quits, those of a Gemra that died when it starts, and with
-//! those that were to prepare a volume the volume. Never
-//! touches those of another Gemra that lives, nor anything without our labels.
+//! those that were to prepare a volume the volume. Never touches those of another Gemra that lives, nor anything
+//! without our labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
