@@ -88,7 +88,7 @@ async fn what_the_window_sets_for_itself_is_not_handed_on_to_the_agent() {
                 answer.map(|answer| answer.text.clone())
             })
             .await;
-        assert!(said.contains("not set"), "the agent has no {name}: {said}");
+        assert!(said.contains("(unset)"), "the agent has no {name}: {said}");
         app.until_idle(SOON).await;
     }
 }

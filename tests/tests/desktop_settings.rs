@@ -83,7 +83,7 @@ async fn a_value_that_cannot_be_used_is_refused_and_what_was_typed_stays() {
     open(&app).await;
     app.type_into("settings-engine", "docker.sock").await;
     app.click("settings-save").await;
-    app.until_failure("settings-not-saved", &["docker.sock", "no engine address"], SOON).await;
+    app.until_failure("settings-not-saved", &["docker.sock", "not an engine's address"], SOON).await;
     app.screenshot("settings-refused").await;
     assert!(!home.settings().exists(), "nothing was written");
     app.empty("settings-engine").await;

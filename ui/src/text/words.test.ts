@@ -93,10 +93,14 @@ describe("a tool's input", () => {
     ]);
   });
 
-  it("tells what was before what shall be, whatever the order they come in", () => {
-    const fields = inputFields('{"file_path":"/a","new_string":"n","old_string":"o","replace_all":false}');
-    expect(fields?.map(({ name }) => name)).toEqual(["file_path", "old_string", "new_string", "replace_all"]);
-    expect(inputFields('{"new_name":"n"}')?.map(({ name }) => name)).toEqual(["new_name"]);
+  it("tells what was and what shall be as one change, whatever the order they come in", () => {
+    const fields = inputFields(
+      '{"file_path":"/a","new_string":"1\\nb\\n3\\n3","old_string":"1\\na\\n3","replace_all":false}',
+    );
+    expect(fields?.map(({ name }) => name)).toEqual(["file_path", "string", "replace_all"]);
+    expect(fields?.[1]?.change?.lines).toEqual([" 1", "-a", "+b", "+3", " 3"]);
+    expect(inputFields('{"new_name":"n"}')).toEqual([{ name: "new_name", value: "n" }]);
+    expect(inputFields('{"old_name":"o"}')).toEqual([{ name: "old_name", value: "o" }]);
   });
 
   it.each(['{"command":"a', "[1]", "null", '"x"', ""])("is no set of fields: %s", (input) => {
