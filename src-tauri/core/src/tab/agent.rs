@@ -365,6 +365,7 @@ impl Actor {
             return;
         };
         let Running { epoch, place, process, leaving, ready, fault, .. } = *running;
+        tracing::debug!(tab = %self.id, epoch, ?place, code = ?exit.code, "the agent has gone");
         self.forget_deadline(Deadline::Interrupt(epoch));
         if let Some(group) = process.group {
             self.surroundings.reaper().release(group);

@@ -291,7 +291,10 @@ impl Actor {
 
     fn on_news(&mut self, news: News) {
         match news {
-            News::Phase(phase) => self.flip.phase = Some(phase),
+            News::Phase(phase) => {
+                tracing::debug!(tab = %self.id, phase, "container");
+                self.flip.phase = Some(phase);
+            }
             News::Fact(name, value) => match self.flip.facts.iter_mut().find(|(known, _)| *known == name) {
                 Some(fact) => fact.1 = value,
                 None => self.flip.facts.push((name.to_owned(), value)),
@@ -411,6 +414,7 @@ impl Actor {
         }
         let (Some(gate), Some(reports)) = (self.flip.gate.take(), self.reports()) else { return };
         let (entered, conversation) = (self.flip.entered, self.conversation_at(Place::Container));
+        tracing::debug!(tab = %self.id, "letting the agent in the container begin");
         self.flip.entering += 1;
         tokio::spawn(async move {
             let result = gate.open(conversation).await;
