@@ -26,6 +26,8 @@ use crate::workspace::Workspace;
 
 /// How many entries a snapshot holds.
 const SNAPSHOT_ENTRIES: usize = 120;
+/// How long what the container is doing may go untold while nothing else changes.
+const UNHURRIED: Duration = Duration::from_millis(400);
 /// How many lines of the agent are taken in one go, before anybody is told.
 const BATCH: usize = 512;
 /// How many requests are remembered, so that a repeat changes nothing.
@@ -63,6 +65,8 @@ pub(super) enum Deadline {
     Leave(u32),
     /// The container's machine has to leave the state that it entered as the n-th.
     Container(u32),
+    /// What was not worth a picture of its own is told.
+    Tell,
 }
 
 pub(super) struct Actor {
@@ -102,6 +106,8 @@ pub(super) struct Actor {
     deadlines: Vec<(Instant, Deadline)>,
     /// What was last told to the watchers.
     told: Option<View>,
+    /// When that was.
+    told_at: Instant,
     recorded: Option<Run>,
     /// Whoever waits for the end of the tab; nobody does while it is open.
     closing: Vec<oneshot::Sender<()>>,
@@ -164,6 +170,7 @@ impl Actor {
             usage: Usage::default(),
             deadlines: Vec::new(),
             told: None,
+            told_at: Instant::now(),
             recorded: None,
             closing: Vec::new(),
         };
@@ -217,10 +224,9 @@ impl Actor {
     fn on_message(&mut self, message: Message) {
         match message {
             Message::Watch { sink, reply } => {
-                // Whatever has not been told yet is in the snapshot already.
-                self.transcript.take_patches();
+                // What was put off is told to those who watch already; the snapshot has all of it.
+                self.tell_all();
                 let snapshot = self.snapshot();
-                self.told = Some(snapshot.view.clone());
                 let _ = reply.send(self.stream.watch(sink, snapshot));
             }
             Message::Unwatch { watch } => self.stream.unwatch(watch),
@@ -283,6 +289,8 @@ impl Actor {
                 Deadline::Interrupt(epoch) => self.on_no_interrupt(epoch),
                 Deadline::Leave(epoch) => self.on_no_leave(epoch),
                 Deadline::Container(entered) => self.on_container_too_slow(entered),
+                // Whoever wakes the tab makes it tell.
+                Deadline::Tell => {}
             }
         }
     }
@@ -353,25 +361,63 @@ impl Actor {
         let patches = self.transcript.take_patches();
         self.stream.push(patches.into_iter().map(Change::Patch));
         let view = self.view();
-        if self.told.as_ref() != Some(&view) {
-            let summary = Summary {
-                id: self.id.clone(),
-                title: view.title.clone(),
-                workspace: view.workspace.clone(),
-                busy: view.turn != TurnView::Idle,
-                asking: view.asking,
-                container: view.container.state.clone(),
-            };
-            self.summary.send_if_modified(|old| {
-                let changed = *old != summary;
-                *old = summary;
-                changed
-            });
-            self.stream.push([Change::View(Box::new(view.clone()))]);
-            self.told = Some(view);
+        if self.is_news(&view) {
+            self.tell_view(view);
         }
         self.record();
         self.stream.flush();
+    }
+
+    /// As [`Self::tell`], with nothing put off.
+    fn tell_all(&mut self) {
+        self.tell();
+        let view = self.view();
+        if self.told.as_ref() != Some(&view) {
+            self.tell_view(view);
+        }
+    }
+
+    fn tell_view(&mut self, view: View) {
+        let summary = Summary {
+            id: self.id.clone(),
+            title: view.title.clone(),
+            workspace: view.workspace.clone(),
+            busy: view.turn != TurnView::Idle,
+            asking: view.asking,
+            container: view.container.state.clone(),
+        };
+        self.summary.send_if_modified(|old| {
+            let changed = *old != summary;
+            *old = summary;
+            changed
+        });
+        self.stream.push([Change::View(Box::new(view.clone()))]);
+        self.told = Some(view);
+        self.told_at = Instant::now();
+        self.forget_deadline(Deadline::Tell);
+    }
+
+    /// Whether the watchers have to be told of a view now. What the container is doing on its way is put off a little:
+    /// phases that pass in milliseconds are read by nobody, and painting them takes the processor from the start.
+    fn is_news(&mut self, view: &View) -> bool {
+        let Some(told) = &self.told else { return true };
+        if told == view {
+            return false;
+        }
+        let due = self.told_at + UNHURRIED;
+        if Instant::now() >= due || !self.flip.is_on_its_way() {
+            return true;
+        }
+        let mut known = told.clone();
+        known.container.phase.clone_from(&view.container.phase);
+        known.container.facts.clone_from(&view.container.facts);
+        if known != *view {
+            return true;
+        }
+        if !self.deadlines.iter().any(|(_, known)| *known == Deadline::Tell) {
+            self.deadlines.push((due, Deadline::Tell));
+        }
+        false
     }
 
     fn record(&mut self) {

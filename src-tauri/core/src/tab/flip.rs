@@ -110,6 +110,11 @@ impl Flip {
         )
     }
 
+    /// True where the next state is being worked for.
+    pub(super) fn is_on_its_way(&self) -> bool {
+        matches!(self.state, State::Building { .. } | State::Starting)
+    }
+
     /// True while messages have to wait for the other place.
     pub(super) fn holds_messages(&self) -> bool {
         self.is_moving()
