@@ -88,9 +88,7 @@ async fn a_dockerfile_that_is_broken_in_one_way_after_another() {
 
     // Here no agent runs: what is sent waits, and the host takes it when told to.
     app.send("say: this has waited").await;
-    app.details().await;
-    app.click("use-host").await;
-    app.until_container("off", SOON).await;
+    app.use_host().await;
     app.until_entry("assistant", "this has waited", LONG).await;
     assert!(api.last().unwrap().conversation().contains("the blue door"), "in the same conversation");
 

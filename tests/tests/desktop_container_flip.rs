@@ -271,9 +271,7 @@ async fn a_retry_that_comes_to_nothing_still_leads_back_to_the_host() {
     let (api, home, app) = tab("container-retry-fails").await;
     let file = home.workspace("project").join("Dockerfile.claude");
     let use_host = async || {
-        app.details().await;
-        app.click("use-host").await;
-        app.until_container("off", LONG).await;
+        app.use_host().await;
         flip::assert_no_container(&home).await;
     };
     app.send("say: remember the green hat").await;

@@ -20,7 +20,7 @@ pub const SOON: Duration = Duration::from_secs(20);
 /// How long the agent may take for its start, or for a turn with several requests.
 pub const LONG: Duration = Duration::from_mins(1);
 /// How often a condition is looked at.
-pub(super) const LOOK: Duration = Duration::from_millis(50);
+pub const LOOK: Duration = Duration::from_millis(50);
 
 /// How a run shall be.
 #[derive(Debug, Clone)]

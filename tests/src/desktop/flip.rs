@@ -58,6 +58,16 @@ impl App {
         self.until_container("off", LONG).await
     }
 
+    /// Gives the container up after an error, and waits until the agent is the host's again.
+    pub async fn use_host(&self) {
+        self.details().await;
+        self.click("use-host").await;
+        // The button says the error until the click has been taken.
+        let past = |page: &Page| page.container.as_deref() != Some("error");
+        self.until("the error is over", SOON, async |page| past(page).then_some(())).await;
+        self.until_container("off", LONG).await;
+    }
+
     /// What the details say, opened by the pointer where they are not open yet.
     pub async fn details(&self) -> String {
         if let Some(details) = self.page().await.details {
