@@ -79,6 +79,7 @@ impl From<wire::requests::Choice> for gemra_core::agent::Choice {
             wire::requests::Choice::Allow => Self::Allow,
             wire::requests::Choice::AllowAlways => Self::AllowAlways,
             wire::requests::Choice::Deny { reason } => Self::Deny { reason },
+            wire::requests::Choice::Answers { replies } => Self::Answers(replies.into_iter().map(Into::into).collect()),
         }
     }
 }

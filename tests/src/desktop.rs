@@ -9,6 +9,7 @@ pub mod flip;
 pub mod gate;
 pub mod home;
 pub mod page;
+mod settings;
 mod stage;
 pub mod verbs;
 

@@ -10,24 +10,6 @@ use tests::desktop::{App, Home, Options};
 use tests::model_api::ModelApi;
 
 /// Opens the dialog from the tab bar.
-async fn open(app: &App) {
-    app.click("settings-button").await;
-    until_there(app, true).await;
-}
-
-async fn until_there(app: &App, there: bool) {
-    let script = "return document.querySelector('[data-testid=settings]') !== null;";
-    let what = if there { "the dialog is open" } else { "the dialog is closed" };
-    app.until(what, SOON, async |_| (app.script(script).await == there).then_some(())).await;
-}
-
-/// Gives the first project a variable, which the dialog is open for.
-async fn add_variable(app: &App, name: &str, value: &str) {
-    app.click_button("Add project").await;
-    app.type_css("[data-testid=settings] input[aria-label=Name]", name).await;
-    app.type_css("[data-testid=settings] input[aria-label^='Value of']", value).await;
-}
-
 fn saved(home: &Home) -> Value {
     let text = fs::read_to_string(home.settings()).expect("the settings are there");
     serde_json::from_str(&text).expect("the settings are JSON")
@@ -44,14 +26,13 @@ async fn what_is_saved_is_in_the_file_and_in_effect_on_either_side() {
     app.send("say: said before the move").await;
     app.until_entry("assistant", "said before the move", LONG).await;
     app.until_idle(SOON).await;
-    open(&app).await;
+    app.open_settings().await;
     app.click("settings-fresh").await;
-    add_variable(&app, "SPICE", "saffron").await;
+    app.add_variable("SPICE", "saffron").await;
     app.screenshot("settings").await;
     let shown = app.page().await.text;
     assert!(!shown.contains("saffron"), "a value is not shown before it is asked for: {shown}");
-    app.click("settings-save").await;
-    until_there(&app, false).await;
+    app.save_settings().await;
     let path = workspace.display().to_string();
     let file = saved(&home);
     assert_eq!(file["freshOnToggle"], json!(true), "the choice is in the file: {file}");
@@ -67,20 +48,20 @@ async fn what_is_saved_is_in_the_file_and_in_effect_on_either_side() {
         assert!(!said.contains("said before the move"), "a new conversation began {place}: {notices:?} {said}");
     }
 
-    open(&app).await;
+    app.open_settings().await;
     let script = "return [document.querySelector('[data-testid=settings-fresh]').checked,
                   document.querySelector('[data-testid=settings] input[aria-label=Name]').value];";
     assert_eq!(app.script(script).await, json!([true, "SPICE"]), "the dialog shows what holds");
     app.click("settings-fresh").await;
     app.click_button("Cancel").await;
-    until_there(&app, false).await;
+    app.until_settings(false).await;
     assert_eq!(saved(&home), file, "what was cancelled is not saved");
 }
 
 #[tokio::test]
 async fn a_value_that_cannot_be_used_is_refused_and_what_was_typed_stays() {
     let (_api, home, app) = scripted("settings-refused", None).await;
-    open(&app).await;
+    app.open_settings().await;
     app.type_into("settings-engine", "docker.sock").await;
     app.click("settings-save").await;
     app.until_failure("settings-not-saved", &["docker.sock", "not an engine's address"], SOON).await;
@@ -88,8 +69,7 @@ async fn a_value_that_cannot_be_used_is_refused_and_what_was_typed_stays() {
     assert!(!home.settings().exists(), "nothing was written");
     app.empty("settings-engine").await;
     app.type_into("settings-engine", "unix:///nowhere/docker.sock").await;
-    app.click("settings-save").await;
-    until_there(&app, false).await;
+    app.save_settings().await;
     assert_eq!(saved(&home)["engine"], "unix:///nowhere/docker.sock");
     app.click("container-button").await;
     app.until_failure("engine-not-running", &["/nowhere/docker.sock"], SOON).await;
@@ -100,9 +80,9 @@ async fn a_broken_file_is_left_byte_for_byte_whatever_the_dialog_is_told() {
     let broken = "{ \"engine\": \"unix:///mine.sock\", oops\n// my notes \u{e4}\r\n";
     let (_api, home, app) = scripted("settings-broken", Some(broken)).await;
     app.until_failure("settings-invalid", &["settings.json"], SOON).await;
-    open(&app).await;
+    app.open_settings().await;
     app.click("settings-fresh").await;
-    add_variable(&app, "SPICE", "saffron").await;
+    app.add_variable("SPICE", "saffron").await;
     app.click("settings-save").await;
     app.until("the dialog stays and says why, with what was edited", SOON, async |_| {
         let script = "const said = document.querySelector('[data-testid=settings-failure] [data-code]');
@@ -115,8 +95,7 @@ async fn a_broken_file_is_left_byte_for_byte_whatever_the_dialog_is_told() {
     // Once it is out of the way, the same edits can be saved.
     let aside = home.path("mine.json");
     fs::rename(home.settings(), &aside).unwrap();
-    app.click("settings-save").await;
-    until_there(&app, false).await;
+    app.save_settings().await;
     assert_eq!(saved(&home)["freshOnToggle"], json!(true), "what was edited was not lost");
     app.terminate().await;
     assert_eq!(fs::read_to_string(&aside).unwrap(), broken, "and neither was the file");

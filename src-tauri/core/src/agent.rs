@@ -189,6 +189,45 @@ pub struct Question {
     pub input: Value,
     /// What "always" would mean, where the agent offers it.
     pub always: Option<Always>,
+    /// What kind of question it is.
+    pub wants: Wants,
+}
+
+/// What a question wants of the user.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Wants {
+    /// Leave to use the tool.
+    #[default]
+    Leave,
+    /// Answers to the agent's own questions.
+    Answers(Vec<Inquiry>),
+    /// Leave to carry out a plan, in markdown.
+    Approval {
+        /// The plan.
+        plan: String,
+    },
+}
+
+/// A question in the agent's own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inquiry {
+    /// The question, which names it among the others too.
+    pub question: String,
+    /// What it is about, in a word or two.
+    pub topic: String,
+    /// What can be chosen. The user may always say something else.
+    pub options: Vec<InquiryOption>,
+    /// True where several may be chosen.
+    pub several: bool,
+}
+
+/// What can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InquiryOption {
+    /// Its name, which is the answer.
+    pub label: String,
+    /// What it means.
+    pub description: String,
 }
 
 /// What "always" means for a question.
@@ -200,6 +239,8 @@ pub struct Always {
     pub update: Value,
     /// The rules in it, such as `Bash(touch *)`, to be given to the conversation's next process too.
     pub rules: Vec<String>,
+    /// The mode that the agent goes on in.
+    pub mode: Option<Mode>,
 }
 
 /// The user's answer.
@@ -214,6 +255,17 @@ pub enum Choice {
         /// What the agent is told.
         reason: String,
     },
+    /// To the agent's own questions.
+    Answers(Vec<Reply>),
+}
+
+/// The answer to an [`Inquiry`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The question.
+    pub question: String,
+    /// The label that was chosen, several with commas between them, or the user's own words.
+    pub answer: String,
 }
 
 /// The API refused and the agent waits to try again.

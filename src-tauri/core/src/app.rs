@@ -308,13 +308,20 @@ impl App {
             }
         };
         let id = TabId(run.tab.clone());
-        let file = sessions::file(&self.surroundings.claude_folder(), workspace.path(), &run.conversation);
+        let file =
+            sessions::file(&self.surroundings.claude_folder(workspace.path()), workspace.path(), &run.conversation);
         let said = match file {
             Some(file) => blocking(move || history::read(&file)).await.ok().and_then(Result::ok).unwrap_or_default(),
             None => Vec::new(),
         };
+        let cut = run.turn;
         self.add(Opening { id: id.clone(), workspace, title: run.title.clone(), left: Some((run, said)) });
-        self.open().active.get_or_insert(id);
+        let mut open = self.open();
+        // What was cut off is shown before what was not.
+        let shown = open.active.as_ref().and_then(|active| open.tabs.iter().find(|(id, _)| id == active));
+        if shown.is_none_or(|(_, tab)| cut && !tab.summary().borrow().interrupted) {
+            open.active = Some(id);
+        }
     }
 
     fn add(self: &Arc<Self>, opening: Opening) {

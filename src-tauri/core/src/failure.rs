@@ -25,6 +25,8 @@ pub enum Code {
     SessionMissing,
     /// The model's API refused.
     ApiError,
+    /// The agent has no login and no key.
+    NotLoggedIn,
     /// A turn failed for a reason of the agent's own.
     TurnFailed,
     /// No container engine is installed.
@@ -81,6 +83,7 @@ impl Code {
             Self::AgentCrashed => "agent-crashed",
             Self::SessionMissing => "session-missing",
             Self::ApiError => "api-error",
+            Self::NotLoggedIn => "not-logged-in",
             Self::TurnFailed => "turn-failed",
             Self::EngineNotInstalled => "engine-not-installed",
             Self::EngineNotRunning => "engine-not-running",

@@ -34,6 +34,9 @@ pub(crate) struct Run {
     pub model: Option<String>,
     /// The permission mode.
     pub mode: String,
+    /// When the tab was opened, in milliseconds since the Unix epoch: tabs are taken up in that order.
+    #[serde(default)]
+    pub opened: u64,
 }
 
 /// Writes records, one after another, so that the newest is the one that stays.
@@ -117,7 +120,6 @@ fn read_all(folder: &Path) -> Vec<Run> {
     let mut runs = Vec::new();
     let mut paths: Vec<PathBuf> = files.flatten().map(|file| file.path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
-    paths.sort_by_key(|path| path.metadata().and_then(|metadata| metadata.created()).ok());
     for path in paths {
         let run = std::fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Run>(&text).ok());
         match run {
@@ -129,6 +131,7 @@ fn read_all(folder: &Path) -> Vec<Run> {
             }
         }
     }
+    runs.sort_by_key(|run| run.opened);
     runs
 }
 
@@ -148,6 +151,7 @@ mod tests {
             queue: vec!["next".to_owned()],
             model: None,
             mode: "default".to_owned(),
+            opened: if tab == "a" { 2 } else { 1 },
         }
     }
 

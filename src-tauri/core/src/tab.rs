@@ -54,6 +54,8 @@ pub struct Summary {
     pub busy: bool,
     /// True while a question waits.
     pub asking: bool,
+    /// True where the last run cut a turn off and none has begun since.
+    pub interrupted: bool,
     /// Where the Container button is.
     pub container: crate::container::state::State,
 }

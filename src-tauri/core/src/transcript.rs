@@ -10,7 +10,7 @@ pub use entry::{Answer, Ask, Body, Entry, EntryId, Notice, Tool, ToolStatus, Top
 use std::time::SystemTime;
 
 use crate::agent::claude::history::Said;
-use crate::failure::Failure;
+use crate::failure::{Code, Failure};
 
 /// One change to a transcript, in the order in which they have to be applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,12 +81,11 @@ impl Transcript {
         self.append(Body::Error { failure, retry }, false)
     }
 
-    /// The text of the message that the error `entry` is about, if it can be sent again; only once.
-    pub fn take_retry(&mut self, entry: EntryId) -> Option<String> {
+    /// The text of the message that the error `entry` is about, and its class, if it can be sent again; only once.
+    pub fn take_retry(&mut self, entry: EntryId) -> Option<(String, Code)> {
         let at = entry.0 as usize;
-        if !matches!(self.entries.get(at)?.body, Body::Error { retry: true, .. }) {
-            return None;
-        }
+        let Body::Error { retry: true, failure } = &self.entries.get(at)?.body else { return None };
+        let code = failure.code;
         let text = self.entries[..at].iter().rev().find_map(|entry| match &entry.body {
             Body::User { text, .. } => Some(text.clone()),
             _ => None,
@@ -96,7 +95,7 @@ impl Transcript {
                 *retry = false;
             }
         });
-        Some(text)
+        Some((text, code))
     }
 
     /// The text of the newest message of the user.

@@ -11,13 +11,14 @@ use crate::wire::tab as wire;
 
 impl From<&Summary> for wire::TabSummary {
     fn from(summary: &Summary) -> Self {
-        let Summary { id, title, workspace, busy, asking, container } = summary;
+        let Summary { id, title, workspace, busy, asking, interrupted, container } = summary;
         Self {
             id: id.to_string(),
             title: title.clone(),
             workspace: workspace.display().to_string(),
             busy: *busy,
             asking: *asking,
+            interrupted: *interrupted,
             container: container.into(),
         }
     }

@@ -1,6 +1,6 @@
 //! The transcript's types.
 
-use gemra_core::agent::Hunk;
+use gemra_core::agent::{Hunk, Inquiry, InquiryOption, Reply, Wants};
 use gemra_core::failure::Failure;
 use gemra_core::transcript::{Answer, Ask, Body, Entry, Notice, Tool, ToolStatus, Topic};
 
@@ -66,15 +66,51 @@ impl From<&Hunk> for wire::Hunk {
 
 impl From<&Ask> for wire::Ask {
     fn from(ask: &Ask) -> Self {
-        let Ask { ask, tool, summary, input, always, answer } = ask;
+        let Ask { ask, tool, summary, input, always, wants, answer } = ask;
         Self {
             ask: ask.clone(),
             tool: tool.clone(),
             summary: summary.clone(),
             input: input.clone(),
             always: always.clone(),
+            wants: wants.into(),
             answer: answer.as_ref().map(Into::into),
         }
+    }
+}
+
+impl From<&Wants> for wire::Wants {
+    fn from(wants: &Wants) -> Self {
+        match wants {
+            Wants::Leave => Self::Leave,
+            Wants::Answers(inquiries) => Self::Answers { inquiries: inquiries.iter().map(Into::into).collect() },
+            Wants::Approval { plan } => Self::Approval { plan: plan.clone() },
+        }
+    }
+}
+
+impl From<&Inquiry> for wire::Inquiry {
+    fn from(inquiry: &Inquiry) -> Self {
+        let Inquiry { question, topic, options, several } = inquiry;
+        let options = options.iter().map(|InquiryOption { label, description }| wire::InquiryOption {
+            label: label.clone(),
+            description: description.clone(),
+        });
+        Self { question: question.clone(), topic: topic.clone(), options: options.collect(), several: *several }
+    }
+}
+
+impl From<&Reply> for wire::Reply {
+    fn from(reply: &Reply) -> Self {
+        let Reply { question, answer } = reply;
+        Self { question: question.clone(), answer: answer.clone() }
+    }
+}
+
+impl From<wire::Reply> for Reply {
+    fn from(reply: wire::Reply) -> Self {
+        let wire::Reply { question, answer } = reply;
+        Self { question, answer }
     }
 }
 
@@ -84,6 +120,7 @@ impl From<&Answer> for wire::Answer {
             Answer::Allowed => Self::Allowed,
             Answer::AllowedAlways => Self::AllowedAlways,
             Answer::Denied { reason } => Self::Denied { reason: reason.clone() },
+            Answer::Replied(replies) => Self::Replied { replies: replies.iter().map(Into::into).collect() },
             Answer::Lapsed { reason } => Self::Lapsed { reason: reason.clone() },
         }
     }

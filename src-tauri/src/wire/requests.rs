@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::transcript::Reply;
+
 /// The answer to a question of the agent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, TS)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
@@ -12,6 +14,10 @@ pub(crate) enum Choice {
     /// Declined; the agent is told `reason`, or a stock sentence where it is empty.
     Deny {
         reason: String,
+    },
+    /// To the agent's own questions.
+    Answers {
+        replies: Vec<Reply>,
     },
 }
 

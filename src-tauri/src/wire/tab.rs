@@ -17,6 +17,8 @@ pub(crate) struct TabSummary {
     pub(crate) busy: bool,
     /// True while a question waits for the user.
     pub(crate) asking: bool,
+    /// True where the last run of Gemra was cut off in a turn of this tab, and none has begun since.
+    pub(crate) interrupted: bool,
     pub(crate) container: ContainerState,
 }
 

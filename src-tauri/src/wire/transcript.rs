@@ -1,6 +1,6 @@
 //! The transcript as the page sees it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// One thing in the transcript: a text block, a thinking block, a tool call, a question, a notice or an error.
@@ -104,8 +104,53 @@ pub(crate) struct Ask {
     pub(crate) input: String,
     /// What "always" would mean, in words; none where the agent offers no such rule.
     pub(crate) always: Option<String>,
+    pub(crate) wants: Wants,
     /// The answer, once there is one; the buttons exist only while there is none.
     pub(crate) answer: Option<Answer>,
+}
+
+/// What a question wants of the user.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "kind")]
+pub(crate) enum Wants {
+    /// Leave to use the tool.
+    Leave,
+    /// Answers to the agent's own questions.
+    Answers { inquiries: Vec<Inquiry> },
+    /// Leave to carry out a plan, in markdown.
+    Approval { plan: String },
+}
+
+/// A question in the agent's own words.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Inquiry {
+    /// The question, which names it among the others too.
+    pub(crate) question: String,
+    /// What it is about, in a word or two.
+    pub(crate) topic: String,
+    /// What can be chosen. The user may always say something else.
+    pub(crate) options: Vec<InquiryOption>,
+    /// True where several may be chosen.
+    pub(crate) several: bool,
+}
+
+/// What can be chosen.
+#[derive(Debug, Clone, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct InquiryOption {
+    /// Its name, which is the answer.
+    pub(crate) label: String,
+    pub(crate) description: String,
+}
+
+/// The answer to one of the agent's own questions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Reply {
+    pub(crate) question: String,
+    /// The label that was chosen, several with commas between them, or the user's own words.
+    pub(crate) answer: String,
 }
 
 /// How a question was answered.
@@ -116,6 +161,10 @@ pub(crate) enum Answer {
     AllowedAlways,
     Denied {
         reason: String,
+    },
+    /// The agent's own questions were answered.
+    Replied {
+        replies: Vec<Reply>,
     },
     /// The turn ended before the user answered.
     Lapsed {

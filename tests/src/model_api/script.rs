@@ -17,6 +17,8 @@ use super::samples;
 /// | `write: PATH TEXT` | a `Write` call; then `done: RESULT` |
 /// | `edit: PATH OLD => NEW` | an `Edit` call, after a `Read` where the file is new to the conversation |
 /// | `read: PATH` | a `Read` call; then `done: RESULT` |
+/// | `question: TEXT ;; LABEL ;; LABEL…` | an `AskUserQuestion` call with these options; then `done: RESULT` |
+/// | `plan: TEXT` | an `ExitPlanMode` call with that plan; then `done: RESULT` |
 /// | `think: TEXT` | a thinking block with the text, then `thought: TEXT` |
 /// | `slow: N [MS [WORD]]` | N words `w0 w1 …`, one each MS milliseconds (100); WORD instead of `w` |
 /// | `stream: N MS` | N deltas of a long markdown text, one each MS milliseconds |
@@ -80,6 +82,8 @@ pub fn plan(standing: &Standing, first: bool) -> Plan {
         }
         "read" => with_tools(standing, || vec![tool("Read", json!({"file_path": rest}))]),
         "edit" => edit(standing, rest),
+        "question" => with_tools(standing, || vec![question(rest)]),
+        "plan" => with_tools(standing, || vec![tool("ExitPlanMode", json!({"plan": rest}))]),
         "think" => {
             Plan::Message(vec![Block::Thinking { deltas: split_words(rest) }, words(&format!("thought: {rest}"))])
         }
@@ -129,6 +133,18 @@ pub fn aside() -> Plan {
 
 fn say(text: &str) -> Plan {
     Plan::Message(vec![words(text)])
+}
+
+/// The agent's own question, with its options behind it.
+fn question(text: &str) -> Block {
+    let mut parts = text.split(";;").map(str::trim);
+    let question = parts.next().unwrap_or_default();
+    let options: Vec<Value> =
+        parts.map(|label| json!({"label": label, "description": format!("What {label} means.")})).collect();
+    tool(
+        "AskUserQuestion",
+        json!({"questions": [{"question": question, "header": "Choice", "options": options, "multiSelect": false}]}),
+    )
 }
 
 /// Before any tool has answered: the calls; afterwards: what they gave.

@@ -128,10 +128,14 @@ impl Surroundings {
         self.identity.get_or_init(|| git::identity(&self.environment)).await.clone()
     }
 
-    /// The CLI's own folder on the host.
-    pub(crate) fn claude_folder(&self) -> PathBuf {
+    /// The CLI's own folder on the host, as it is for a workspace: its project may have one of its own.
+    pub(crate) fn claude_folder(&self, workspace: &Path) -> PathBuf {
+        const FOLDER: &str = "CLAUDE_CONFIG_DIR";
         let home = self.environment.home().unwrap_or_default();
-        sessions::config_folder(&home, self.environment.path("CLAUDE_CONFIG_DIR").as_deref())
+        let variables = self.settings.borrow().variables(workspace);
+        let own = variables.into_iter().find(|(name, value)| name == FOLDER && !value.is_empty());
+        let named = own.map(|(_, value)| PathBuf::from(value)).or_else(|| self.environment.path(FOLDER));
+        sessions::config_folder(&home, named.as_deref())
     }
 
     pub(crate) fn record_run(&self, run: Run) {

@@ -98,6 +98,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let trusts = !certificates.is_empty();
     let source = Source::of(order.workspace.path()).await.map_err(failed)?;
     let from = source.in_words();
+    let ours = source.workspace.is_none();
     let ingredients = Ingredients {
         source,
         base: None,
@@ -112,7 +113,9 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let recipe = Recipe::of(ingredients).await.map_err(failed)?;
     news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
     if let Some(version) = version {
-        news(News::Fact("Agent", format!("Claude CLI {version}, as on the host")));
+        // A Dockerfile of the workspace's may install what it likes.
+        let words = if ours { ", as on the host" } else { " is asked for, as on the host" };
+        news(News::Fact("Agent", format!("Claude CLI {version}{words}")));
     }
     let building = surroundings.builds().image(&engine, recipe);
     let image = follow(&building, &news).await.map_err(failed)?;
@@ -130,7 +133,7 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    let bucket = sessions::bucket(&surroundings.claude_folder(), &workspace);
+    let bucket = sessions::bucket(&surroundings.claude_folder(&workspace), &workspace);
     // A rootless engine's root is the user, to whom the files belong already.
     let rootless = image.engine.about().rootless;
     let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
@@ -197,7 +200,7 @@ impl Gate {
         let Self { prepared, order, holder } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
-        let folder = surroundings.claude_folder();
+        let folder = surroundings.claude_folder(&workspace);
         let looked = tokio::task::spawn_blocking(move || {
             // What the host's agent has written last belongs to its user still.
             let handed = owner::hand_over(&sessions::bucket(&folder, &workspace), holder);
@@ -309,7 +312,8 @@ fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
     }
     match uid {
         0 => "root, as the workspace's owner".to_owned(),
-        uid => format!("{uid}:{gid}, as the workspace's owner"),
+        uid if owner::of_us().uid == 0 => format!("{uid}:{gid}, as the workspace's owner"),
+        uid => format!("{uid}:{gid}, which is you"),
     }
 }
 

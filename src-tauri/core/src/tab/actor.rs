@@ -4,10 +4,11 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::agent::{Launched, Slot};
 use super::flip::Flip;
@@ -103,6 +104,12 @@ pub(super) struct Actor {
     pub(super) version: Option<String>,
     pub(super) offer: Offer,
     pub(super) usage: Usage,
+    /// True where the last run cut a turn off and none has begun since.
+    pub(super) interrupted: bool,
+    /// When the tab was opened first, in milliseconds since the Unix epoch.
+    opened: u64,
+    /// The CLI's installation, wherever the agent is meanwhile: cut short it would leave half a program.
+    pub(super) installing: Option<AbortOnDropHandle<()>>,
     deadlines: Vec<(Instant, Deadline)>,
     /// What was last told to the watchers.
     told: Option<View>,
@@ -138,6 +145,7 @@ impl Actor {
             workspace: workspace.path().to_path_buf(),
             busy: false,
             asking: false,
+            interrupted: left.as_ref().is_some_and(|(run, _)| run.turn),
             container: crate::container::state::State::Off,
         });
         let mut actor = Self {
@@ -168,6 +176,11 @@ impl Actor {
             version: None,
             offer: Offer::default(),
             usage: Usage::default(),
+            interrupted: false,
+            opened: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0)),
+            installing: None,
             deadlines: Vec::new(),
             told: None,
             told_at: Instant::now(),
@@ -344,6 +357,8 @@ impl Actor {
         if let Some(text) = run.said.filter(|text| !text.starts_with('/') && last != Some(text.trim())) {
             said.push(Said::User(text));
         }
+        self.interrupted = run.turn;
+        self.opened = run.opened;
         self.transcript.restore(said, run.turn);
         self.conversation = run.conversation;
         self.told_place = None;
@@ -384,6 +399,7 @@ impl Actor {
             workspace: view.workspace.clone(),
             busy: view.turn != TurnView::Idle,
             asking: view.asking,
+            interrupted: self.interrupted,
             container: view.container.state.clone(),
         };
         self.summary.send_if_modified(|old| {
@@ -432,6 +448,7 @@ impl Actor {
             queue: self.queue.iter().map(|queued| queued.text.clone()).collect(),
             model: self.chosen_model.clone(),
             mode: self.mode.as_str().to_owned(),
+            opened: self.opened,
         };
         if self.recorded.as_ref() != Some(&run) && !self.is_closing() {
             self.recorded = Some(run.clone());

@@ -35,7 +35,7 @@ pub(super) enum Slot {
     /// The CLI is not on this machine.
     Missing(Failure),
     /// The CLI is being installed.
-    Installing { line: String, _task: AbortOnDropHandle<()> },
+    Installing { line: String },
     /// It ended, or would not start.
     Failed(Failure),
 }
@@ -177,7 +177,7 @@ impl Actor {
         let surroundings = self.surroundings.clone();
         let workspace = self.workspace.clone();
         let conversation = self.conversation_at(Place::Host);
-        let allowed = self.allowed.clone();
+        let allowed = self.allowed_at(Place::Host);
         self.launched = self.launches();
         // On the host nobody acts without asking.
         self.mode = self.launched.mode;
@@ -186,8 +186,9 @@ impl Actor {
             let result = async {
                 let search = surroundings.search();
                 let found = find::find(search).await.map_err(|error| NotStarted::Missing((&error).into()))?;
+                let folder = surroundings.claude_folder(workspace.path());
                 let launch = Launch {
-                    conversation: sessions::take_up(&surroundings.claude_folder(), workspace.path(), conversation),
+                    conversation: sessions::take_up(&folder, workspace.path(), conversation),
                     model,
                     mode,
                     allowed,
@@ -220,10 +221,18 @@ impl Actor {
     /// The conversation that an agent at `place` is to have: where the settings want it, a new one after a move. It
     /// becomes the tab's when that agent answers; until then the old one can be gone back to.
     pub(super) fn conversation_at(&mut self, place: Place) -> String {
-        let moves = self.was_at.is_some_and(|was| was != place);
-        let fresh = moves && self.surroundings.settings().fresh_on_toggle && self.transcript.last_user_text().is_some();
-        self.coming = fresh.then(|| uuid::Uuid::new_v4().to_string());
+        self.coming = self.begins_anew_at(place).then(|| uuid::Uuid::new_v4().to_string());
         self.coming.clone().unwrap_or_else(|| self.conversation.clone())
+    }
+
+    /// What the user has allowed in the conversation that an agent at `place` is to have.
+    pub(super) fn allowed_at(&self, place: Place) -> Vec<String> {
+        if self.begins_anew_at(place) { Vec::new() } else { self.allowed.clone() }
+    }
+
+    fn begins_anew_at(&self, place: Place) -> bool {
+        let moves = self.was_at.is_some_and(|was| was != place);
+        moves && self.surroundings.settings().fresh_on_toggle && self.transcript.last_user_text().is_some()
     }
 
     /// Tells an agent that has just answered what was chosen since it was started.
@@ -266,6 +275,7 @@ impl Actor {
                 }
                 self.shake_hands(Place::Host, process);
             }
+            Err(NotStarted::Missing(_)) if self.installing.is_some() => self.shows_installing(),
             Err(NotStarted::Missing(failure)) => self.slot = Slot::Missing(failure),
             Err(NotStarted::Failed(failure)) => self.slot = Slot::Failed(failure),
         }

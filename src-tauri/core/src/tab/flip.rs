@@ -13,6 +13,7 @@ use super::actor::{Actor, Deadline, Done};
 use super::agent::{Launched, Leaving, Slot};
 use super::view::{BuildStep, ContainerView};
 use crate::container::run::RunError;
+use crate::container::spec;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
@@ -452,10 +453,11 @@ impl Actor {
             return;
         }
         let image = self.flip.image.as_ref().map(|image| image.name.clone()).unwrap_or_default();
+        let too = if spec::is_at_own_path(self.workspace.path()) { ", and at its own path too" } else { "" };
         self.transcript.notice(
             Topic::Container,
             "The agent runs in a container now.",
-            Some(format!("Image {image}. The project is at /workspace, and at its own path too.")),
+            Some(format!("Image {image}. The project is at /workspace{too}.")),
         );
         self.deliver();
     }
@@ -481,7 +483,7 @@ impl Actor {
             tab: self.id.clone(),
             workspace: self.workspace.clone(),
             model,
-            allowed: self.allowed.clone(),
+            allowed: self.allowed_at(Place::Container),
             mode,
         }
     }

@@ -20,6 +20,10 @@ impl Actor {
         if !matches!(self.slot, Slot::Missing(_)) {
             return;
         }
+        if self.installing.is_some() {
+            self.shows_installing();
+            return;
+        }
         let Some(reports) = self.reports() else { return };
         let lines = reports.downgrade();
         let say = move |line: String| {
@@ -38,18 +42,24 @@ impl Actor {
                 .unwrap_or_else(|_| Err(failed(&format!("npm did not end within {} minutes", LIMIT.as_secs() / 60))));
             Done::Installed { result }
         });
-        if let Some(task) = task {
-            self.slot = Slot::Installing { line: find::INSTALL.to_owned(), _task: task };
+        if task.is_some() {
+            self.installing = task;
+            self.shows_installing();
         }
     }
 
+    pub(super) fn shows_installing(&mut self) {
+        self.slot = Slot::Installing { line: find::INSTALL.to_owned() };
+    }
+
     pub(super) fn on_installing(&mut self, text: String) {
-        if let Slot::Installing { line, .. } = &mut self.slot {
+        if let Slot::Installing { line } = &mut self.slot {
             *line = text;
         }
     }
 
     pub(super) fn on_installed(&mut self, result: Result<(), Failure>) {
+        self.installing = None;
         if !matches!(self.slot, Slot::Installing { .. }) {
             return;
         }

@@ -45,6 +45,7 @@ impl Actor {
             self.told_place = Some(place);
         }
         self.transcript.begin_turn(message.text);
+        self.interrupted = false;
         self.turn = TurnView::Running { since: SystemTime::now(), retry: None };
     }
 
@@ -71,21 +72,27 @@ impl Actor {
             choice => choice,
         };
         let Some(running) = self.slot.running().filter(|running| !running.is_leaving()) else { return };
-        let rules = running.session.rules(ask);
+        let always = running.session.always(ask);
         let Some(line) = running.session.answer(ask, &choice) else { return };
         running.process.input.send(line);
         self.transcript.answer(ask, &choice);
-        if choice == Choice::AllowAlways {
-            self.allowed.extend(rules);
+        if let (Choice::AllowAlways, Some(always)) = (choice, always) {
+            self.allowed.extend(always.rules);
             self.allowed.sort();
             self.allowed.dedup();
+            self.mode = always.mode.unwrap_or(self.mode);
         }
     }
 
     /// Sends the message once more that the error `entry` is about, before anything that waits.
     pub(super) fn on_retry_turn(&mut self, entry: EntryId) {
-        if let Some(text) = self.transcript.take_retry(entry) {
-            self.queue.push_front(Queued { id: uuid::Uuid::new_v4().to_string(), text });
+        let Some((text, code)) = self.transcript.take_retry(entry) else { return };
+        self.queue.push_front(Queued { id: uuid::Uuid::new_v4().to_string(), text });
+        let idle = self.turn == TurnView::Idle && self.slot.running().is_some_and(|running| running.is_ready());
+        if code == Code::NotLoggedIn && idle && !self.flip.holds_messages() {
+            // An agent learns at its start who the user is.
+            self.let_go(Leaving::Restart);
+        } else {
             self.deliver();
         }
     }
@@ -223,7 +230,9 @@ impl Actor {
             Outcome::Failed { .. } if asked => self.transcript.end_turn(Some("Interrupted.")),
             Outcome::ApiError { status, text } => {
                 self.transcript.end_turn(None);
-                self.transcript.error(api_error(status, &text), true);
+                let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
+                let failure = if no_login(status, &text) { not_logged_in(inside) } else { api_error(status, &text) };
+                self.transcript.error(failure, true);
             }
             Outcome::Failed { text } => {
                 self.transcript.end_turn(None);
@@ -241,15 +250,33 @@ impl Actor {
     }
 }
 
+/// What the CLI says, instead of asking the API, where nobody has logged in and no key is set (seen with 2.1.329).
+fn no_login(status: Option<u16>, text: &str) -> bool {
+    status.is_none() && (text.starts_with("Not logged in") || text.contains("/login"))
+}
+
+fn not_logged_in(inside: bool) -> Failure {
+    let (cause, action) = if inside {
+        (
+            "The agent in the container has no key and no login: the one on this machine stays on this machine.",
+            "Run `claude setup-token` in a terminal, and give what it prints to the project as \
+             CLAUDE_CODE_OAUTH_TOKEN in Settings, or an ANTHROPIC_API_KEY. Then retry.",
+        )
+    } else {
+        (
+            "The agent has no login and no key.",
+            "Run `claude` in a terminal and log in, or give the project an ANTHROPIC_API_KEY in Settings. Then retry.",
+        )
+    };
+    Failure::new(Code::NotLoggedIn, "You are not logged in", cause, action)
+}
+
 /// An error of the model's API in words.
 fn api_error(status: Option<u16>, text: &str) -> Failure {
     let said = text.strip_prefix("API Error: ").unwrap_or(text);
     let (title, action) = match status {
         Some(400 | 413) => ("The API did not accept the request", "Change the message, or retry."),
-        Some(401 | 403) => (
-            "The API refused the key",
-            "Check ANTHROPIC_API_KEY, or run `claude` in a terminal and log in, then retry.",
-        ),
+        Some(401 | 403) => ("The API refused the key", "Check the key, or log in again, then retry."),
         Some(404) => ("The API does not know this model", "Choose another model in the status bar, then retry."),
         Some(429) => ("The API's limit is reached", "Wait a while, then retry."),
         Some(529) => ("The API is overloaded", "Wait a while, then retry."),

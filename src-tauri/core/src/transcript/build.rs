@@ -96,10 +96,11 @@ impl Transcript {
             Choice::Allow => Answer::Allowed,
             Choice::AllowAlways => Answer::AllowedAlways,
             Choice::Deny { reason } => Answer::Denied { reason: reason.clone() },
+            Choice::Answers(replies) => Answer::Replied(replies.clone()),
         };
         let status = match choice {
             Choice::Deny { .. } => ToolStatus::Declined,
-            Choice::Allow | Choice::AllowAlways => ToolStatus::Running,
+            Choice::Allow | Choice::AllowAlways | Choice::Answers(_) => ToolStatus::Running,
         };
         self.answered(id, answer);
         self.tool_is(call, status);
@@ -197,6 +198,7 @@ impl Transcript {
             input: tool::input_text(&question.input),
             tool: question.tool,
             always: question.always.map(|always| always.words),
+            wants: question.wants,
             answer: None,
         });
         let id = self.append(body, false);

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::agent::Hunk;
+use crate::agent::{Hunk, Reply, Wants};
 use crate::failure::Failure;
 
 /// Names an entry within its tab; grows in the order of appearance, from 0.
@@ -108,6 +108,8 @@ pub struct Ask {
     pub input: String,
     /// What "always" would mean, in words.
     pub always: Option<String>,
+    /// What kind of question it is.
+    pub wants: Wants,
     /// The answer, once there is one.
     pub answer: Option<Answer>,
 }
@@ -124,6 +126,8 @@ pub enum Answer {
         /// What the agent was told.
         reason: String,
     },
+    /// The agent's own questions were answered.
+    Replied(Vec<Reply>),
     /// Nobody answered.
     Lapsed {
         /// Why not.

@@ -18,6 +18,9 @@ pub(super) fn summary(tool: &str, input: &Value) -> String {
         "WebFetch" => text("url"),
         "WebSearch" => text("query"),
         "Task" | "Agent" => text("description"),
+        "AskUserQuestion" => {
+            input.get("questions").and_then(|questions| questions.get(0)?.get("question")).and_then(Value::as_str)
+        }
         _ => None,
     };
     let said = said.map(str::to_owned).or_else(|| first_text(input)).unwrap_or_default();

@@ -16,4 +16,8 @@ busy: boolean,
 /**
  * True while a question waits for the user.
  */
-asking: boolean, container: ContainerState, };
+asking: boolean, 
+/**
+ * True where the last run of Gemra was cut off in a turn of this tab, and none has begun since.
+ */
+interrupted: boolean, container: ContainerState, };

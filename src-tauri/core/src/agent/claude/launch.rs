@@ -68,9 +68,8 @@ impl Launch {
         if let Some(model) = &self.model {
             push("--model", model);
         }
-        if self.mode != Mode::Default {
-            push("--permission-mode", self.mode.as_str());
-        }
+        // Said even where it is the default, because a workspace's own settings may name another.
+        push("--permission-mode", self.mode.as_str());
         for rule in &self.allowed {
             push("--allowedTools", rule);
         }
@@ -138,8 +137,8 @@ mod tests {
         };
         let plain = launch.args().join(" ");
         assert!(
-            plain.ends_with("stdio --append-system-prompt P --session-id id"),
-            "only what was chosen is said: {plain}"
+            plain.ends_with("stdio --permission-mode default --append-system-prompt P --session-id id"),
+            "no model where none was chosen, and always a mode: {plain}"
         );
         let full = Launch {
             conversation: Conversation::Resume("id".to_owned()),

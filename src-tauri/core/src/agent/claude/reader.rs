@@ -10,8 +10,8 @@ use super::session::{Asked, Heard};
 use super::shape::{Block, ControlRequest, ControlResponse, Line, Message, MessageContent, PatchHunk, StreamEvent};
 use super::writer;
 use crate::agent::{
-    Always, BlockId, BlockKind, Content, Event, Hunk, Mode, ModelOption, Offer, Outcome, Question, Retry, SlashCommand,
-    TurnEnd, TurnUsage,
+    Always, BlockId, BlockKind, Content, Event, Hunk, Inquiry, InquiryOption, Mode, ModelOption, Offer, Outcome,
+    Question, Retry, SlashCommand, TurnEnd, TurnUsage, Wants,
 };
 
 /// What the CLI writes as the user when a turn was cut short, with and without "for tool use" behind it.
@@ -56,7 +56,10 @@ impl Reader {
             "assistant" => Heard { events: self.assistant(parsed), reply: None },
             "user" => Heard { events: self.user(parsed), reply: None },
             "result" => just(self.result(&parsed)),
-            "system" => Heard { events: system(&parsed, line), reply: None },
+            "system" => {
+                let asks = requests.values().any(|asked| matches!(asked, Asked::Mode(_)));
+                Heard { events: system(&parsed, line, asks), reply: None }
+            }
             "control_request" => control_request(parsed.request_id, parsed.request),
             "control_cancel_request" => Heard {
                 events: parsed.request_id.map(|ask| Event::AskWithdrawn { ask }).into_iter().collect(),
@@ -239,13 +242,15 @@ fn unreadable(line: &str) -> Event {
     }
 }
 
-fn system(line: &Line, raw: &str) -> Vec<Event> {
+/// `asks` is true where an answer about the mode is on its way.
+fn system(line: &Line, raw: &str, asks: bool) -> Vec<Event> {
     let mode = line.permission_mode.as_deref().and_then(Mode::parse);
     match line.subtype.as_deref().unwrap_or_default() {
         "init" => vec![Event::TurnBegan { model: line.model.clone(), mode, version: line.claude_code_version.clone() }],
-        // The status may still name the mode before last (`PROTOCOL.md`, surprise 4); the answer to our request is
-        // the truth, so a mode said here is not believed.
+        // A status on the way to our answer may still name the mode before last (`PROTOCOL.md`, surprise 4); at any
+        // other time the agent says here that it has changed the mode by itself, as at the end of a plan.
         "status" => match (line.status.as_deref(), &line.compact_error) {
+            _ if mode.is_some() => mode.filter(|_| !asks).map(Event::ModeIs).into_iter().collect(),
             (Some("compacting"), _) => vec![Event::Said { text: "Compacting the conversation".to_owned() }],
             (None, Some(error)) => vec![Event::Said { text: format!("The conversation was not compacted: {error}") }],
             (None, None) if line.compact_result.is_some() => {
@@ -274,13 +279,48 @@ fn control_request(id: Option<String>, request: Option<ControlRequest>) -> Heard
         return Heard { events: Vec::new(), reply: Some(writer::unsupported(&ask, &request.subtype)) };
     }
     let always = request.permission_suggestions.iter().find_map(always);
+    let wants = wants(&request.tool_name, &request.input);
     just(Event::Asked(Question {
         ask,
         tool: request.tool_name,
         call: request.tool_use_id,
         input: request.input,
         always,
+        wants,
     }))
+}
+
+/// Two of the CLI's tools do nothing but ask the user. One whose input has another shape is a tool like any other.
+fn wants(tool: &str, input: &Value) -> Wants {
+    match tool {
+        "AskUserQuestion" => {
+            let asked = input.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+            let inquiries: Option<Vec<Inquiry>> = asked.iter().map(inquiry).collect();
+            inquiries.filter(|all| !all.is_empty()).map_or(Wants::Leave, Wants::Answers)
+        }
+        "ExitPlanMode" => {
+            let plan = input.get("plan").and_then(Value::as_str).filter(|plan| !plan.trim().is_empty());
+            plan.map_or(Wants::Leave, |plan| Wants::Approval { plan: plan.to_owned() })
+        }
+        _ => Wants::Leave,
+    }
+}
+
+fn inquiry(asked: &Value) -> Option<Inquiry> {
+    let text = |of: &Value, key: &str| of.get(key).and_then(Value::as_str).map(str::to_owned);
+    let options = asked.get("options").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    Some(Inquiry {
+        question: text(asked, "question")?,
+        topic: text(asked, "header").unwrap_or_default(),
+        options: options
+            .iter()
+            .filter_map(|option| {
+                let description = text(option, "description").unwrap_or_default();
+                Some(InquiryOption { label: text(option, "label")?, description })
+            })
+            .collect(),
+        several: asked.get("multiSelect").and_then(Value::as_bool).unwrap_or(false),
+    })
 }
 
 /// What a suggestion of the CLI means if it is taken for ever. Rules come before modes, because they allow less.
@@ -304,12 +344,14 @@ fn always(suggestion: &Value) -> Option<Always> {
                 words: format!("Allow {} for the rest of this conversation", rules.join(", ")),
                 update,
                 rules,
+                mode: None,
             })
         }
         "setMode" if text("mode") == Some("acceptEdits") => Some(Always {
             words: "Accept all edits for the rest of this conversation".to_owned(),
             update: suggestion.clone(),
             rules: Vec::new(),
+            mode: Some(Mode::AcceptEdits),
         }),
         _ => None,
     }

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::reader::Reader;
 use super::writer;
-use crate::agent::{Choice, Event, Mode, Question};
+use crate::agent::{Always, Choice, Event, Mode, Question};
 
 /// What came of reading a line.
 #[derive(Debug, Default)]
@@ -87,10 +87,9 @@ impl Session {
         self.questions.remove(ask).map(|question| writer::answer(&question, choice))
     }
 
-    /// The rules that "always" would add for a question that waits.
-    pub fn rules(&self, ask: &str) -> Vec<String> {
-        let always = self.questions.get(ask).and_then(|question| question.always.as_ref());
-        always.map(|always| always.rules.clone()).unwrap_or_default()
+    /// What "always" would mean for a question that waits.
+    pub fn always(&self, ask: &str) -> Option<Always> {
+        self.questions.get(ask)?.always.clone()
     }
 
     /// The call that a question is about, where it is said.

@@ -1,7 +1,7 @@
 //! The lines we write to the CLI. Each is whole and serialised here: a line that is not JSON ends the CLI
 //! (`PROTOCOL.md`, surprise 1).
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::agent::{Choice, Mode, Question};
 
@@ -45,6 +45,15 @@ pub fn answer(question: &Question, choice: &Choice) -> String {
             json!({"behavior": "allow", "updatedInput": question.input, "updatedPermissions": [always.update]})
         }
         (Choice::Allow | Choice::AllowAlways, _) => json!({"behavior": "allow", "updatedInput": question.input}),
+        (Choice::Answers(replies), _) => {
+            let mut input = question.input.clone();
+            let answers: Map<String, Value> =
+                replies.iter().map(|reply| (reply.question.clone(), reply.answer.clone().into())).collect();
+            if let Some(input) = input.as_object_mut() {
+                input.insert("answers".to_owned(), answers.into());
+            }
+            json!({"behavior": "allow", "updatedInput": input})
+        }
         (Choice::Deny { reason }, _) => json!({"behavior": "deny", "message": reason}),
     };
     success(&question.ask, &response)
