@@ -95,7 +95,7 @@ pub enum Event {
         hunks: Option<Vec<Hunk>>,
     },
     /// It asks the user.
-    Asked(Question),
+    Asked(Box<Question>),
     /// It no longer wants an answer.
     AskWithdrawn {
         /// The question.

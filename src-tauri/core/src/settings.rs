@@ -78,7 +78,7 @@ impl From<&SettingsError> for Failure {
                 Code::SettingsInvalid,
                 "The settings could not be read",
                 cause,
-                "Gemra goes on with its defaults and leaves the file as it is. Mend it or move it away, then start Gemra again.",
+                "Gemra goes on with its defaults and leaves the file as it is. Mend it and start Gemra again; or move it away, and save what you want anew.",
             ),
             SettingsError::Unwritable { .. } => Self::new(
                 Code::SettingsNotSaved,

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
@@ -14,6 +15,7 @@ use crate::agent::claude::session::Session;
 use crate::agent::claude::{find, sessions};
 use crate::agent::{Choice, Mode};
 use crate::container::run::RunError;
+use crate::container::state::State;
 use crate::failure::{Code, Failure};
 use crate::place::{Place, host};
 use crate::process::{Exit, Output, Process};
@@ -431,8 +433,9 @@ impl Actor {
     /// A new conversation of the agent; what is shown stays.
     pub(super) fn on_start_fresh(&mut self) {
         self.renew_conversation(uuid::Uuid::new_v4().to_string());
-        match &self.slot {
-            Slot::Running(_) => self.let_go(Leaving::Restart),
+        match (&self.slot, self.flip.state()) {
+            (Slot::Running(_), _) => self.let_go(Leaving::Restart),
+            (_, State::Error { host_agent: false, .. }) => self.on_click(Instant::now()),
             _ => self.on_retry_agent(),
         }
     }

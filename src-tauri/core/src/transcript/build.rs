@@ -61,7 +61,7 @@ impl Transcript {
                     }
                 });
             }
-            Event::Asked(question) => self.asked(question),
+            Event::Asked(question) => self.asked(*question),
             Event::AskWithdrawn { ask } => self.lapse(&ask, "The agent withdrew the question."),
             Event::Said { text } => drop(self.notice(Topic::Info, text, None)),
             Event::Refused { what, reason } => {

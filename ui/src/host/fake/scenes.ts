@@ -432,7 +432,7 @@ function badSettings(): Failure {
     title: "The settings could not be read",
     cause: "/home/ada/.config/gemra/settings.json is not valid: expected `,` or `}` at line 4 column 3.",
     action:
-      "Gemra goes on with its defaults and leaves the file as it is. Mend it or move it away, then start Gemra again.",
+      "Gemra goes on with its defaults and leaves the file as it is. Mend it and start Gemra again; or move it away, and save what you want anew.",
     detail: null,
   };
 }

@@ -280,14 +280,14 @@ fn control_request(id: Option<String>, request: Option<ControlRequest>) -> Heard
     }
     let always = request.permission_suggestions.iter().find_map(always);
     let wants = wants(&request.tool_name, &request.input);
-    just(Event::Asked(Question {
+    just(Event::Asked(Box::new(Question {
         ask,
         tool: request.tool_name,
         call: request.tool_use_id,
         input: request.input,
         always,
         wants,
-    }))
+    })))
 }
 
 /// Two of the CLI's tools do nothing but ask the user. One whose input has another shape is a tool like any other.

@@ -41,7 +41,7 @@ impl Session {
         let heard = self.reader.read(line, &mut self.requests);
         for event in &heard.events {
             match event {
-                Event::Asked(question) => drop(self.questions.insert(question.ask.clone(), question.clone())),
+                Event::Asked(question) => drop(self.questions.insert(question.ask.clone(), Question::clone(question))),
                 Event::AskWithdrawn { ask } => drop(self.questions.remove(ask)),
                 // Nobody waits for an answer any more, withdrawn or not.
                 Event::TurnEnded(_) => self.questions.clear(),
