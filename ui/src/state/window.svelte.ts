@@ -1,6 +1,7 @@
 // Everything outside the tabs' pages, as core says it, and the page of the active tab. Only that one is watched.
 import type { Host } from "../host/types";
 import type { WindowState } from "../host/wire/WindowState";
+import { newQuestions } from "./announce";
 import { Announcer } from "./announcer.svelte";
 import { Composer, type DraftStore } from "./composer.svelte";
 import { Failures } from "./failures.svelte";
@@ -103,6 +104,8 @@ export class WindowModel {
 
   #receive(state: WindowState): void {
     if (this.#agreed || this.#isWhereDropped(state)) this.#dropped = null;
+    const words = newQuestions(this.state, state);
+    if (words !== null) this.announcer.say(words);
     this.state = state;
     const known = new Set(state.tabs.map((tab) => tab.id));
     for (const [tab, composer] of this.#composers) {

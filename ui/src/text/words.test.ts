@@ -1,10 +1,13 @@
 // Figures and short sentences: each line is an input and what a reader sees.
 import { describe, expect, it } from "vitest";
 
-import { announcement } from "../state/announce";
+import { announcement, newQuestions } from "../state/announce";
 import { asFailure, failureText } from "../state/failure";
+import { scene } from "../host/fake/scenes";
 import { FakeTab } from "../host/fake/tab";
 import type { Ask } from "../host/wire/Ask";
+import type { TabSummary } from "../host/wire/TabSummary";
+import type { WindowState } from "../host/wire/WindowState";
 import { answerWords } from "./answer";
 import { numbered } from "./diff";
 import { baseName, dollars, duration, tokens, wholeDuration } from "./format";
@@ -168,6 +171,71 @@ describe("what is said aloud", () => {
     const failure = { code: "x", title: "The engine is not running", cause: "", action: "", detail: null };
     const container = { ...view.container, state: "error" as const, failure };
     expect(announcement(view, { ...view, container })).toBe("Container error. The engine is not running");
+  });
+
+  it("is what a turn came to, and not that it has finished where it has not", () => {
+    const running = { ...view, turn: { state: "running" as const, since: 0, retry: null } };
+    const failure = {
+      code: "api-error",
+      title: "The API refused the key",
+      cause: "401",
+      action: "",
+      detail: null,
+    };
+    const error = { kind: "error" as const, failure, retry: true };
+    const cut = {
+      kind: "notice" as const,
+      topic: "interrupted" as const,
+      text: "Interrupted.",
+      detail: null,
+    };
+    expect(announcement(running, view)).toBe("The agent has finished.");
+    expect(announcement(running, view, [error])).toBe("The turn failed: The API refused the key.");
+    expect(announcement(running, running, [error]), "the next message had waited").toBe(
+      "The turn failed: The API refused the key.",
+    );
+    const gaveUp = { ...failure, code: "turn-failed", title: "The turn failed", cause: "The agent gave up." };
+    expect(announcement(running, view, [{ ...error, failure: gaveUp }])).toBe(
+      "The turn failed. The agent gave up.",
+    );
+    expect(announcement({ ...view, turn: { state: "interrupting", since: 0 } }, view, [cut])).toBe(
+      "Interrupted.",
+    );
+  });
+
+  it("is a question that waits, beside whatever else happened", () => {
+    const ask = {
+      kind: "ask" as const,
+      ask: "a",
+      tool: "Edit",
+      summary: "src/a.rs",
+      input: "{}",
+      always: null,
+    };
+    const words = "The agent asks whether it may use Edit: src/a.rs";
+    expect(announcement(view, view, [{ ...ask, answer: null }])).toBe(words);
+    expect(announcement(view, view, [{ ...ask, answer: { kind: "allowed" } }])).toBe(null);
+    const container = { ...view.container, state: "running" as const };
+    expect(announcement(view, { ...view, container }, [{ ...ask, answer: null }])).toBe(
+      `Container running. The agent runs in it. ${words}`,
+    );
+  });
+
+  it("is which tab behind the active one has begun to ask", () => {
+    const tab = (id: string, asking: boolean): TabSummary => ({
+      id,
+      title: `the ${id}`,
+      workspace: "/p",
+      busy: true,
+      asking,
+      container: "off",
+    });
+    const state = (...tabs: TabSummary[]): WindowState => ({ ...scene("empty").window, tabs, active: "a" });
+    const quiet = state(tab("a", false), tab("b", false));
+    const asking = state(tab("a", true), tab("b", true));
+    expect(newQuestions(null, asking)).toBe(null);
+    expect(newQuestions(quiet, asking)).toBe("In the tab the b, the agent asks you something.");
+    expect(newQuestions(asking, asking)).toBe(null);
   });
 
   it("is each new attempt of the API once", () => {

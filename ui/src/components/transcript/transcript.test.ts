@@ -165,6 +165,31 @@ describe("a question of the agent", () => {
     expect(answer).not.toHaveBeenCalled();
   });
 
+  it("is said aloud, in this tab with its words and in another one with the tab's name", async () => {
+    const { host, model } = await show("many");
+    const ask = {
+      kind: "ask",
+      tool: "Edit",
+      summary: "src/a.rs",
+      input: "{}",
+      always: null,
+      answer: null,
+    } as const;
+    host.tab("tab-1").add({ ...ask, ask: "a" });
+    await settle();
+    expect(one("announcer").textContent?.trim()).toBe("The agent asks whether it may use Edit: src/a.rs");
+    host.tab("tab-2").add({ ...ask, ask: "b" });
+    await settle();
+    expect(one("announcer").textContent?.trim()).toBe(
+      "In the tab api-gateway, the agent asks you something.",
+    );
+    model.activate("tab-5");
+    await settle();
+    expect(one("announcer").textContent, "one that had waited, when its tab is looked at").toContain(
+      "The agent asks whether it may use Bash: ls",
+    );
+  });
+
   it("leaves the focus where it is", async () => {
     const { host } = await show("empty");
     await type(one("composer"), "half a sentence");
