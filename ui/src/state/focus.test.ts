@@ -22,6 +22,10 @@ function focused(): string | undefined {
   return document.activeElement instanceof HTMLElement ? document.activeElement.dataset["testid"] : undefined;
 }
 
+function dismissals(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>("[aria-label=Dismiss]")];
+}
+
 function tabs(): HTMLElement[] {
   return [...document.querySelectorAll<HTMLElement>("[role=tab]")];
 }
@@ -90,12 +94,11 @@ describe("the focus", () => {
 
   it("goes from one problem to the next, and to the composer after the last", async () => {
     await show("problems");
-    const dismiss = (): HTMLElement[] => [...document.querySelectorAll<HTMLElement>("[aria-label=Dismiss]")];
-    await push(dismiss()[0]!);
-    expect(dismiss()).toHaveLength(1);
-    expect(document.activeElement).toBe(dismiss()[0]);
-    await push(dismiss()[0]!);
-    expect(dismiss()).toHaveLength(0);
+    await push(dismissals()[0]!);
+    expect(dismissals()).toHaveLength(1);
+    expect(document.activeElement).toBe(dismissals()[0]);
+    await push(dismissals()[0]!);
+    expect(dismissals()).toHaveLength(0);
     expect(focused()).toBe("composer");
   });
 
@@ -104,7 +107,7 @@ describe("the focus", () => {
     expect(focused()).toBe("workspace-path");
     model.failures.add(new Error("no"), "do it");
     await after();
-    await push(document.querySelector<HTMLElement>("[aria-label=Dismiss]")!);
+    await push(dismissals()[0]!);
     expect(focused()).toBe("workspace-path");
   });
 
@@ -155,8 +158,8 @@ describe("the keys of the tab list", () => {
     ] as const) {
       await press(document.activeElement!, key);
       await after();
-      expect(document.activeElement, key).toBe(tabs()[index]);
-      expect(model.state?.active, key).toBe(`tab-${index + 1}`);
+      expect(document.activeElement, `${key} moves the focus`).toBe(tabs()[index]);
+      expect(model.state?.active, `${key} shows the tab`).toBe(`tab-${index + 1}`);
       expect(tabs().map((tab) => tab.tabIndex === 0)).toEqual(tabs().map((_, at) => at === index));
     }
     await push(tabs()[0]!);

@@ -75,15 +75,14 @@ export class Focus {
 
   // Not at once: in the middle of a press elsewhere the focus is nowhere for a moment.
   #changed(): void {
-    if (this.#last === null || document.activeElement !== document.body) return;
+    if (this.#last === null || !isNowhere()) return;
     this.#timer ??= setTimeout(() => this.#mend(), 0);
   }
 
   #mend(): void {
     this.#timer = undefined;
     const last = this.#last;
-    const lost = (): boolean => document.activeElement === document.body;
-    if (last === null || !lost()) return;
+    if (last === null || !isNowhere()) return;
     if (last.isConnected) {
       // It was moved, as a tab is in the bar; what waits disabled for its answer takes no focus.
       last.focus();
@@ -91,7 +90,11 @@ export class Focus {
     }
     for (const take of [...this.#line, () => this.goHome()]) {
       take();
-      if (!lost()) return;
+      if (!isNowhere()) return;
     }
   }
+}
+
+function isNowhere(): boolean {
+  return document.activeElement === document.body;
 }
