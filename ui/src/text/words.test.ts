@@ -85,6 +85,17 @@ describe("an answer", () => {
     [{ kind: "denied", reason: "not now" }, "Denied: not now"],
     [{ kind: "lapsed", reason: "the turn ended" }, "Not answered: the turn ended"],
   ])("%o", (answer, words) => expect(answerWords({ ...ask, answer })).toBe(words));
+
+  it("leaves its reason to the line below where that says it", () => {
+    const lapsed = { ...ask, answer: { kind: "lapsed" as const, reason: "the agent moved" } };
+    const notice = { kind: "notice" as const, topic: "interrupted" as const, detail: null };
+    expect(answerWords(lapsed, { ...notice, text: "Interrupted: the agent moved." })).toBe("Not answered");
+    expect(answerWords(lapsed, { ...notice, text: "Interrupted." })).toBe("Not answered: the agent moved");
+    const denied = { ...ask, answer: { kind: "denied" as const, reason: "the agent moved" } };
+    expect(answerWords(denied, { ...notice, text: "Interrupted: the agent moved." })).toBe(
+      "Denied: the agent moved",
+    );
+  });
 });
 
 describe("a tool's input", () => {
@@ -160,6 +171,14 @@ describe("a rejection", () => {
   );
 });
 
+function summary(id: string, asking: boolean): TabSummary {
+  return { id, title: `the ${id}`, workspace: "/p", busy: true, asking, container: "off" };
+}
+
+function windowOf(...tabs: TabSummary[]): WindowState {
+  return { ...scene("empty").window, tabs, active: "a" };
+}
+
 describe("what is said aloud", () => {
   const { view } = FakeTab.fresh("t", "/p");
 
@@ -222,17 +241,8 @@ describe("what is said aloud", () => {
   });
 
   it("is which tab behind the active one has begun to ask", () => {
-    const tab = (id: string, asking: boolean): TabSummary => ({
-      id,
-      title: `the ${id}`,
-      workspace: "/p",
-      busy: true,
-      asking,
-      container: "off",
-    });
-    const state = (...tabs: TabSummary[]): WindowState => ({ ...scene("empty").window, tabs, active: "a" });
-    const quiet = state(tab("a", false), tab("b", false));
-    const asking = state(tab("a", true), tab("b", true));
+    const quiet = windowOf(summary("a", false), summary("b", false));
+    const asking = windowOf(summary("a", true), summary("b", true));
     expect(newQuestions(null, asking)).toBe(null);
     expect(newQuestions(quiet, asking)).toBe("In the tab the b, the agent asks you something.");
     expect(newQuestions(asking, asking)).toBe(null);

@@ -2,6 +2,7 @@
 import { tick } from "svelte";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
+import { tool } from "../../host/fake/parts";
 import { all, one, press, settle, show, type } from "../../test/mount";
 
 function kinds(): string[] {
@@ -62,6 +63,25 @@ describe("entries", () => {
   it("mark a turn that was interrupted", async () => {
     await show("interrupted");
     expect(all("entry")[0]?.textContent).toContain("Interrupted");
+  });
+
+  it("tell an answer right below its own call without the call again", async () => {
+    const { host } = await show("empty");
+    const ask = {
+      kind: "ask",
+      ask: "a",
+      tool: "Bash",
+      summary: "git push",
+      input: "{}",
+      always: null,
+    } as const;
+    const declined = tool({ name: "Bash", summary: "git push", status: "declined" });
+    host.tab("tab-1").add(declined);
+    host.tab("tab-1").add({ ...ask, answer: { kind: "denied", reason: "" } });
+    host.tab("tab-1").add({ ...ask, summary: "git pull", answer: { kind: "denied", reason: "" } });
+    await settle();
+    expect(all("entry")[1]?.textContent?.trim()).toBe("Denied");
+    expect(all("entry")[2]?.textContent).toMatch(/Denied.*git pull/s);
   });
 
   it("copy code as it was written", async () => {
