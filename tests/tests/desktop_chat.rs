@@ -52,8 +52,10 @@ async fn stop_interrupts_and_the_tab_goes_on() {
     .await;
     app.click("stop").await;
     app.until_idle(SOON).await;
+    app.until_focus("composer").await;
     app.screenshot("chat-stopped").await;
     let page = app.page().await;
+    assert_eq!(page.announced, "Interrupted.", "it is not said that the agent has finished");
     assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
     assert!(page.entries.iter().all(|entry| !entry.streaming), "nothing streams any more: {:#?}", page.entries);
     assert!(!page.text.contains("w599"), "the answer was cut short");
@@ -86,7 +88,13 @@ async fn an_allowed_tool_runs() {
     assert!(page.has_stop, "a waiting question is part of the turn");
     assert!(page.last_of("ask").unwrap().text.contains("made.txt"), "the question says what would run: {page:#?}");
     assert!(!made.exists(), "nothing ran before the answer");
+    assert!(
+        page.announced.starts_with("The agent asks whether it may use Bash: echo made by hand"),
+        "who cannot see the question hears it: {}",
+        page.announced
+    );
     app.click("allow").await;
+    app.until_focus("composer").await;
     app.until_entry("assistant", "done: made by hand", LONG).await;
     assert!(made.exists(), "the command ran");
     let page = app.page().await;
@@ -103,6 +111,7 @@ async fn a_denied_tool_does_not_run_and_the_model_hears_why() {
     app.click_css("[data-testid=ask] input").await;
     app.type_css("[data-testid=ask] input", "use another name for it").await;
     app.click("deny").await;
+    app.until_focus("composer").await;
     app.until_entry("assistant", "use another name for it", LONG).await;
     app.until_idle(SOON).await;
     assert!(!home.workspace("project").join("denied.txt").exists(), "the command did not run");

@@ -2,9 +2,9 @@
 //! conversation. Both look at the page as a person does, with the system's own choice of colours.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::{App, Home, Options};
 use tests::model_api::ModelApi;
@@ -21,15 +21,16 @@ const light = rgb => {
   const [r, g, b] = rgb.map(value => value / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 };
-const behind = element => {
-  const layers = [];
-  for (let at = element; at !== null; at = at.parentElement) {
-    const colour = parse(getComputedStyle(at).backgroundColor);
-    layers.push(colour);
-    if (colour.alpha === 1) break;
-  }
-  return layers.reverse().reduce((below, layer) => over(layer, below), [255, 255, 255]);
+// What is seen where the innermost of these elements is: each lays its ground over what is behind it, the innermost
+// one its ink too, and one that is half transparent shows as much of what was there before.
+const seen = (elements, behind, ink) => {
+  if (elements.length === 0) return ink === null ? behind : over(ink, behind);
+  const [outer, ...inner] = elements;
+  const style = getComputedStyle(outer);
+  const inside = seen(inner, over(parse(style.backgroundColor), behind), ink);
+  return over({ rgb: inside, alpha: Number(style.opacity) }, behind);
 };
+const around = element => element === null ? [] : [...around(element.parentElement), element];
 const found = [];
 const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
 for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
@@ -37,8 +38,9 @@ for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
   const words = node.textContent.trim();
   if (words === '' || element.closest('script, style, .unseen, :disabled, [aria-disabled=true], option') !== null) continue;
   if (!element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true })) continue;
-  const ground = behind(element);
-  const ink = over(parse(getComputedStyle(element).color), ground);
+  const elements = around(element);
+  const ground = seen(elements, [255, 255, 255], null);
+  const ink = seen(elements, [255, 255, 255], parse(getComputedStyle(element).color));
   const [a, b] = [light(ink), light(ground)].sort((x, y) => y - x);
   const contrast = (a + 0.05) / (b + 0.05);
   if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${ink.map(Math.round)} on ${ground.map(Math.round)}: ${words.slice(0, 60)}`);
@@ -76,6 +78,7 @@ async fn everything_can_be_read_in_the_dark_and_in_the_light() {
         assert_eq!(ground == "rgb(255, 255, 255)", !dark, "and shows it: {ground}");
         readable(&app, &format!("{scheme}-problem")).await;
         app.click_css("[data-testid=problem] [aria-label=Dismiss]").await;
+        app.until_focus("composer").await;
 
         app.send("md:").await;
         app.until_entry("assistant", "That is all.", LONG).await;
@@ -110,38 +113,92 @@ fn readme_picture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join("docs/screenshot.png")
 }
 
+/// The left and right edges of what stands in the column, and of the composer below it, in CSS pixels.
+const EDGES: &str = r"
+const edges = element => { const box = element.getBoundingClientRect(); return [box.left, box.right]; };
+const entries = [...document.querySelectorAll('[data-testid=entry]')].map(edges);
+return [...entries, edges(document.querySelector('[data-testid=composer]').parentElement)];
+";
+
+/// A folder with a name that anybody could have given it. Where another run has that one, its own has an end to it.
+fn folder(name: &str) -> TempDir {
+    let plain = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir();
+    plain.or_else(|_| tempfile::Builder::new().prefix(&format!("{name}-")).tempdir()).unwrap()
+}
+
+/// A project of the size of a picture, with tests that can be run.
+fn orchard(home: &Home, root: &Path) {
+    for folder in ["src", "test"] {
+        std::fs::create_dir(root.join(folder)).unwrap();
+    }
+    let files = [
+        ("package.json", r#"{"name": "orchard", "type": "module", "scripts": {"test": "node --test"}}"#),
+        (
+            "src/order.js",
+            "/** What an item of the basket costs on average, in cents. */\n\
+             export function average(items) {\n  \
+             const sum = items.reduce((total, item) => total + item.price, 0);\n  \
+             return sum / items.length;\n}\n",
+        ),
+        (
+            "test/order.test.js",
+            "import assert from 'node:assert';\nimport test from 'node:test';\n\
+             import { average } from '../src/order.js';\n\n\
+             test('one item', () => assert.equal(average([{ price: 3 }]), 3));\n\
+             test('two items', () => assert.equal(average([{ price: 3 }, { price: 5 }]), 4));\n\
+             test('a free item', () => assert.equal(average([{ price: 0 }]), 0));\n",
+        ),
+    ];
+    for (path, text) in files {
+        home.write(&root.join(path), text);
+    }
+}
+
 #[tokio::test]
 async fn the_readmes_picture_is_of_a_real_conversation() {
     let api = ModelApi::start();
     let home = Home::new();
-    let workspace = home.workspace("orchard");
-    std::fs::create_dir(workspace.join("src")).unwrap();
-    home.write(&workspace.join("src/order.rs"), "pub fn total(items: &[Item], discount: u64) -> u64 {\n");
-    let tests = workspace.join("run-tests");
-    home.write(&tests, "#!/bin/sh\necho 'test result: ok. 15 passed; 0 failed'\n");
-    tests::desktop::make_executable(&tests);
-    let options = Options::real(&[workspace]).engine();
+    let workspace = folder("orchard");
+    orchard(&home, workspace.path());
+    let options = Options::real(&[workspace.path().to_owned()]).engine();
     let app = App::launch("readme", &home, &api, &options).await;
-    app.click("container-button").await;
-    app.until_container("running", tests::desktop::flip::BUILT).await;
-    // A command that only reads is not asked about.
-    app.send("What does an order with an empty basket cost?").await;
-    app.until_entry("assistant", "an empty basket panics", LONG).await;
+    app.enter().await;
+    // A tool that only reads is not asked about.
+    app.send("The checkout shows NaN for an empty basket. Where does that come from?").await;
+    app.until_entry("assistant", "an empty basket has none", LONG).await;
     app.until_idle(SOON).await;
-    asked(&app, "Please mend it, and run the tests in the container.").await;
+    asked(&app, "Please mend it, and run the tests.").await;
     app.click("allow").await;
-    app.until("the answer streams, its code coloured", LONG, async |page| {
-        let coloured = app.script("return document.querySelectorAll('pre .hljs-keyword').length > 0;").await == true;
-        page.last_of("assistant").filter(|last| last.streaming && last.text.contains("14 tests") && coloured).map(drop)
+    app.until("it asks for the next", LONG, async |page| {
+        (page.asks == 1 && page.last_of("ask").is_some_and(|ask| ask.text.contains("npm test"))).then_some(())
     })
     .await;
+    app.click_button("Edit").await;
+    app.click("allow").await;
+    app.until_entry("assistant", "Shall I add it?", LONG).await;
+    app.until_idle(SOON).await;
+    app.until("its code is coloured", SOON, async |_| {
+        (app.script("return document.querySelectorAll('pre .hljs-string').length > 0;").await == true).then_some(())
+    })
+    .await;
+    app.hover("composer").await;
     let picture = app.screenshot("readme").await;
     let page = app.page().await;
     assert_eq!(page.container.as_deref(), Some("running"), "the agent in the picture is in the container");
-    assert!(page.of_kind("error").is_empty() && page.details.is_none(), "and nothing lies over it: {page:#?}");
-    app.until_idle(LONG).await;
-    app.holds("the picture was of a turn that ends well", Duration::from_millis(200), |page| page.failures.is_empty())
-        .await;
+    assert_eq!(page.focus.as_deref(), Some("composer"), "the next message can be typed");
+    assert!(page.failures.is_empty() && page.details.is_none(), "and nothing lies over it: {page:#?}");
+    let tools: Vec<&str> = page.of_kind("tool").iter().map(|tool| tool.text.as_str()).collect();
+    assert!(tools.len() == 3 && tools.iter().all(|tool| tool.contains("done")), "what is told was done: {tools:#?}");
+    let mended = std::fs::read_to_string(workspace.path().join("src/order.js")).unwrap();
+    assert!(mended.contains("items.length === 0 ? 0 :"), "and the file says so: {mended}");
+    let told = api.last().unwrap().conversation();
+    assert!(told.contains("pass 3") && told.contains("fail 0"), "and the tests did pass, in the container: {told}");
+    let edges = app.script(EDGES).await;
+    let edges: Vec<(f64, f64)> = serde_json::from_value(edges).unwrap();
+    assert!(
+        edges.iter().all(|(left, right)| (left - edges[0].0).abs() < 0.5 && (right - edges[0].1).abs() < 0.5),
+        "messages, cards and the composer stand in line: {edges:?}"
+    );
     if std::env::var_os("GEMRA_UPDATE_SCREENSHOT").is_some() {
         std::fs::copy(picture, readme_picture()).unwrap();
     }

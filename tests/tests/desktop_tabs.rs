@@ -26,6 +26,11 @@ async fn until_active(app: &App, index: usize) {
     app.until(&what, SOON, async |page| page.tabs.get(index).is_some_and(|tab| tab.active).then_some(())).await;
 }
 
+async fn until_focused(app: &App, index: usize) {
+    let what = format!("tab number {index} has the focus");
+    app.until(&what, SOON, async |page| page.tabs.get(index).is_some_and(|tab| tab.focused).then_some(())).await;
+}
+
 /// The app with the scripted agent and one tab for each name.
 async fn tabs(name: &str, names: &[&str]) -> (ModelApi, std::sync::Arc<Home>, App) {
     let api = ModelApi::start();
@@ -111,15 +116,20 @@ async fn keys_open_close_and_switch_tabs() {
 #[tokio::test]
 async fn a_tab_is_renamed() {
     let (_api, _home, app) = tabs("tab-rename", &["one", "two"]).await;
+    app.activate(0).await;
+    app.until_focus("composer").await;
     app.double_click_nth("tab", 1).await;
-    app.until("the title can be typed", SOON, async |_| {
-        (app.script("return document.activeElement.matches('[data-testid=tab] input')").await == true).then_some(())
+    until_active(&app, 1).await;
+    app.until("the title can be typed, beside the page that has come", SOON, async |page| {
+        let typing = app.script("return document.activeElement.matches('[data-testid=tab] input')").await == true;
+        (typing && page.composer.is_some()).then_some(())
     })
     .await;
     app.press_control('a').await;
     app.type_css("[data-testid=tab] input", "Backend work").await;
     app.press(Key::Enter).await;
     until_titles(&app, &["one", "Backend work"]).await;
+    until_focused(&app, 1).await;
     app.screenshot("tabs-renamed").await;
     app.activate(0).await;
     app.press(Key::F2).await;
@@ -128,6 +138,58 @@ async fn a_tab_is_renamed() {
     app.type_css("[data-testid=tab] input", "not this").await;
     app.press(Key::Escape).await;
     until_titles(&app, &["one", "Backend work"]).await;
+    until_focused(&app, 0).await;
+}
+
+#[tokio::test]
+async fn the_arrows_go_along_the_tab_list_and_enter_leads_into_the_page() {
+    let (_api, _home, app) = tabs("tab-arrows", &["one", "two", "three"]).await;
+    app.activate(0).await;
+    app.until_focus("composer").await;
+    back_to_the_list(&app).await;
+    let keys = [
+        (Key::Right, 1),
+        (Key::Right, 2),
+        (Key::Right, 0),
+        (Key::Left, 2),
+        (Key::Home, 0),
+        (Key::End, 2),
+        (Key::Left, 1),
+    ];
+    for (key, tab) in keys {
+        app.press(key).await;
+        until_active(&app, tab).await;
+        // Only when the page of the tab is there could it take the focus.
+        let shown = "return document.querySelector('main')?.getAttribute('aria-label');";
+        let title = ["one", "two", "three"][tab];
+        app.until("its page is shown", SOON, async |page| {
+            (page.composer.is_some() && app.script(shown).await == title).then_some(())
+        })
+        .await;
+        let page = app.page().await;
+        assert!(page.tabs[tab].focused, "the focus went along to {title} and stayed: {page:#?}");
+    }
+    app.screenshot("tabs-arrows").await;
+    app.press(Key::Enter).await;
+    app.until_focus("composer").await;
+    app.press_control('t').await;
+    app.until_focus("workspace-path").await;
+    back_to_the_list(&app).await;
+    app.press(Key::Enter).await;
+    until_active(&app, 0).await;
+    app.until_focus("composer").await;
+}
+
+/// Goes backwards through the page by keyboard until a tab has the focus.
+async fn back_to_the_list(app: &App) {
+    // All that comes before it in the page, with room for more.
+    for _ in 0..12 {
+        app.press_with(&[Key::Shift], Key::Tab.value()).await;
+        if app.page().await.tabs.iter().any(|tab| tab.focused) {
+            return;
+        }
+    }
+    app.fail("no tab can be reached by keyboard").await;
 }
 
 #[tokio::test]

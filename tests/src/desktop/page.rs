@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
-use super::app::{App, LOOK};
+use super::app::{App, LOOK, SOON};
 
 /// The page at one moment.
 #[derive(Debug, Clone, Deserialize)]
@@ -42,6 +42,10 @@ pub struct Page {
     pub problems: Vec<Trouble>,
     /// Every failure that is shown anywhere in the page, those outside any tab included.
     pub failures: Vec<Trouble>,
+    /// The test id of what has the keyboard's focus, or of what that stands in; none where nothing has it.
+    pub focus: Option<String>,
+    /// What was said to a screen reader last.
+    pub announced: String,
     /// Everything that can be read in the page.
     pub text: String,
     /// The same with what is folded away.
@@ -56,6 +60,8 @@ pub struct TabMark {
     pub id: String,
     /// `data-active`.
     pub active: bool,
+    /// It has the keyboard's focus, and not its close button.
+    pub focused: bool,
     /// What it reads.
     pub text: String,
 }
@@ -94,7 +100,10 @@ const text = id => one(id)?.innerText ?? null;
 const trouble = e => ({ code: e.dataset.code ?? '', text: e.innerText });
 return {
   hasTabBar: one('tab-bar') !== null,
-  tabs: all('tab').map(e => ({ id: e.dataset.tabId ?? '', active: e.dataset.active === 'true', text: e.innerText })),
+  tabs: all('tab').map(e => ({
+    id: e.dataset.tabId ?? '', active: e.dataset.active === 'true', text: e.innerText,
+    focused: e.querySelector('[role=tab]') === document.activeElement,
+  })),
   entries: all('entry').map(e => ({
     kind: e.dataset.kind ?? '', streaming: e.dataset.streaming === 'true', queued: e.dataset.queued === 'true',
     code: e.dataset.code ?? null, text: e.innerText, length: e.textContent.length,
@@ -111,10 +120,19 @@ return {
   buildLog: text('build-log'),
   problems: all('problem').map(trouble),
   failures: [...document.querySelectorAll('[data-code]')].map(trouble),
+  focus: document.activeElement?.closest('[data-testid]')?.dataset.testid ?? null,
+  announced: one('announcer')?.textContent.trim() ?? '',
   text: document.body?.innerText ?? '',
   wholeText: document.body?.textContent ?? '',
 };
 "#;
+
+const PAINTED: &str = "
+const done = arguments[0];
+const late = setTimeout(() => done(false), 5000);
+const painted = () => { clearTimeout(late); done(true); };
+requestAnimationFrame(() => requestAnimationFrame(painted));
+";
 
 impl Page {
     /// The entries of a kind, in order.
@@ -185,6 +203,12 @@ impl App {
         .await
     }
 
+    /// Waits until this has the keyboard's focus.
+    pub async fn until_focus(&self, id: &str) {
+        let what = format!("{id} has the focus");
+        self.until(&what, SOON, async |page| (page.focus.as_deref() == Some(id)).then_some(())).await;
+    }
+
     /// Waits until no turn runs.
     pub async fn until_idle(&self, within: Duration) {
         self.until("no turn runs", within, async |page| (page.composer.is_some() && !page.has_stop).then_some(()))
@@ -203,8 +227,9 @@ impl App {
         }
     }
 
-    /// Saves a screenshot as `target/screens/NAME.png`.
+    /// Saves a screenshot as `target/screens/NAME.png`, of what the document holds now.
     pub async fn screenshot(&self, name: &str) -> PathBuf {
+        self.until_painted().await;
         match self.try_screenshot(name).await {
             Ok(path) => path,
             Err(error) => panic!("no screenshot {name}: {error}"),
@@ -223,6 +248,17 @@ impl App {
     pub async fn fail(&self, message: &str) -> ! {
         let read = self.try_page().await;
         self.give_up(message, read).await
+    }
+
+    /// Waits until the document as it is has been painted. The picture is of the screen, which is a frame behind it: the
+    /// first callback runs before that frame is painted, the second one after it.
+    async fn until_painted(&self) {
+        let painted = self.driver.execute_async(PAINTED, Vec::new()).await;
+        match painted.map(|said| said.json() == true) {
+            Ok(true) => {}
+            Ok(false) => self.fail("the page painted no two frames within five seconds").await,
+            Err(error) => self.fail(&format!("the page cannot be asked for its frames: {error}")).await,
+        }
     }
 
     async fn try_page(&self) -> Result<Page, String> {

@@ -53,33 +53,49 @@ done
 That is all.
 "#;
 
-/// A conversation in plain words, for the picture of the app that people see first: what the user says, the command
-/// that the agent runs then, and its answer.
-pub(super) const SCENE: [(&str, &str, &str); 2] = [
-    (
-        "What does an order with an empty basket cost?",
-        "grep -n 'fn ' src/order.rs",
-        "Nothing, and that is the bug: `total` divides by the number of items, so an empty basket **panics**.\n",
-    ),
-    (
-        "Please mend it, and run the tests in the container.",
-        "./run-tests",
-        r"Both are done. An empty basket now leaves early:
-
-```rust
-pub fn total(items: &[Item], discount: u64) -> u64 {
-    if items.is_empty() { return 0; }
-    let sum: u64 = items.iter().map(|item| item.price).sum();
-    sum - discount / items.len() as u64
+/// What a person says in plain words, and what follows: for the picture of the app that people see first.
+pub(super) struct Scene {
+    pub(super) question: &'static str,
+    /// The tools that are called, one after the other.
+    pub(super) calls: &'static [Call],
+    pub(super) answer: &'static str,
 }
+
+/// A tool call of a scene.
+pub(super) enum Call {
+    Read { path: &'static str },
+    Edit { path: &'static str, old: &'static str, new: &'static str },
+    Bash { command: &'static str },
+}
+
+/// A conversation about a small project; the paths are those of a container.
+pub(super) const SCENES: [Scene; 2] = [
+    Scene {
+        question: "The checkout shows NaN for an empty basket. Where does that come from?",
+        calls: &[Call::Read { path: "/workspace/src/order.js" }],
+        answer: "From `average`: it divides by the number of items, and an empty basket has **none**.\n",
+    },
+    Scene {
+        question: "Please mend it, and run the tests.",
+        calls: &[
+            Call::Edit {
+                path: "/workspace/src/order.js",
+                old: "  return sum / items.length;",
+                new: "  return items.length === 0 ? 0 : sum / items.length;",
+            },
+            Call::Bash { command: "npm test" },
+        ],
+        answer: r#"An empty basket costs nothing now, and all **3 tests** pass. A fourth would keep it so:
+
+```js
+test("an empty basket costs nothing", () => {
+  assert.equal(average([]), 0);
+});
 ```
 
-- `an_empty_basket_costs_nothing` is new, and failed before the change
-- the other **14 tests** pass as they did
-
-The same division stands in `invoice.rs`. There an empty list cannot come in today, because the caller checks it.
-",
-    ),
+Shall I add it?
+"#,
+    },
 ];
 
 /// What is said when nothing was scripted.

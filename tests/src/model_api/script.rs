@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::conversation::{Standing, ToolResult};
-use super::samples;
+use super::samples::{self, Call};
 
 /// What the user's text scripts.
 ///
@@ -27,7 +27,7 @@ use super::samples;
 /// | `fail: STATUS` | that API error, always |
 /// | `failonce: STATUS TEXT` | that API error the first time, then TEXT; see [`Standing::times`] and `first` at [`plan`] |
 /// | `hang:` | the headers and then nothing |
-/// | a question of the scene in `samples.rs` | what is told there: a `Bash` call, and an answer in its pace |
+/// | a question of a scene in `samples.rs` | what is told there: its calls one after the other, then its answer |
 /// | anything else | a short markdown reply that quotes it |
 #[derive(Debug, Clone, PartialEq)]
 pub enum Plan {
@@ -114,14 +114,15 @@ pub fn plan(standing: &Standing, first: bool) -> Plan {
     }
 }
 
-/// The pace of the scene's answers, slow enough to be met while they stream.
-const PACE: Duration = Duration::from_millis(60);
-
 fn scene(standing: &Standing) -> Option<Plan> {
-    let (_, command, answer) = samples::SCENE.into_iter().find(|(question, ..)| *question == standing.said)?;
-    let block = match standing.rounds.len() {
-        0 => bash(command),
-        _ => Block::Text { deltas: split_words(answer), pause: PACE },
+    let scene = samples::SCENES.iter().find(|scene| scene.question == standing.said)?;
+    let block = match scene.calls.get(standing.rounds.len()) {
+        Some(Call::Read { path }) => tool("Read", json!({"file_path": path})),
+        Some(Call::Edit { path, old, new }) => {
+            tool("Edit", json!({"file_path": path, "old_string": old, "new_string": new}))
+        }
+        Some(Call::Bash { command }) => bash(command),
+        None => words(scene.answer),
     };
     Some(Plan::Message(vec![block]))
 }
@@ -301,12 +302,20 @@ mod tests {
     }
 
     #[test]
-    fn the_scene_runs_its_command_and_then_answers_in_its_pace() {
-        for (question, command, answer) in samples::SCENE {
-            let mut standing = standing(question);
-            assert_eq!(plan(&standing, true), Plan::Message(vec![bash(command)]));
-            standing.rounds.push(vec![ToolResult { text: "whatever".into(), error: false }]);
-            assert_eq!(text(&plan(&standing, true)), answer);
+    fn a_scene_makes_its_calls_one_after_the_other_and_then_answers() {
+        for scene in &samples::SCENES {
+            let mut standing = standing(scene.question);
+            for call in scene.calls {
+                let wanted = match call {
+                    Call::Read { .. } => "Read",
+                    Call::Edit { .. } => "Edit",
+                    Call::Bash { .. } => "Bash",
+                };
+                let Plan::Message(blocks) = plan(&standing, true) else { panic!("a message for {}", scene.question) };
+                assert!(matches!(&blocks[..], [Block::Tool { name, .. }] if *name == wanted), "{wanted}: {blocks:?}");
+                standing.rounds.push(vec![ToolResult { text: "whatever".into(), error: false }]);
+            }
+            assert_eq!(text(&plan(&standing, true)), scene.answer);
         }
     }
 

@@ -1,9 +1,32 @@
-// Which change of a tab is worth saying aloud, and in what words.
+// Which change is worth saying aloud, and in what words.
+import type { Body } from "../host/wire/Body";
 import type { TabView } from "../host/wire/TabView";
+import type { WindowState } from "../host/wire/WindowState";
 
-/** None where nothing changed that a listener would want to hear. */
-export function announcement(before: TabView, after: TabView): string | null {
-  return container(before, after) ?? agent(before, after) ?? turn(before, after);
+/**
+ * What to say of a tab whose page is shown; `news` is what the transcript has got together with the change. None where
+ * nothing happened that a listener would want to hear.
+ */
+export function announcement(before: TabView, after: TabView, news: readonly Body[] = []): string | null {
+  const said = [container(before, after), agent(before, after) ?? turn(before, after, news), ...asked(news)];
+  return said.filter((words) => words !== null).join(" ") || null;
+}
+
+/** The questions among the entries that wait for an answer. */
+export function asked(entries: readonly Body[]): string[] {
+  return entries.flatMap((body) =>
+    body.kind === "ask" && body.answer === null
+      ? [`The agent asks whether it may use ${body.tool}: ${body.summary}`]
+      : [],
+  );
+}
+
+/** Which tabs behind the active one have begun to ask; the active one's page says more itself. */
+export function newQuestions(before: WindowState | null, after: WindowState): string | null {
+  if (before === null) return null;
+  const known = new Set(before.tabs.flatMap((tab) => (tab.asking ? [tab.id] : [])));
+  const asking = after.tabs.filter((tab) => tab.asking && tab.id !== after.active && !known.has(tab.id));
+  return asking.map((tab) => `In the tab ${tab.title}, the agent asks you something.`).join(" ") || null;
 }
 
 function container(before: TabView, after: TabView): string | null {
@@ -35,9 +58,22 @@ function agent(before: TabView, after: TabView): string | null {
   }
 }
 
-function turn(before: TabView, after: TabView): string | null {
-  if (before.turn.state !== "idle" && after.turn.state === "idle") return "The agent has finished.";
+function turn(before: TabView, after: TabView, news: readonly Body[]): string | null {
+  // Where a message has waited, the next turn runs already: how this one ended is in the transcript alone.
+  const bad = news.map(badEnd).find((words) => words !== null);
+  if (bad !== undefined) return bad;
+  if (before.turn.state !== "idle" && after.turn.state === "idle") {
+    return "The agent has finished.";
+  }
   if (after.turn.state !== "running" || after.turn.retry === null) return null;
   const known = before.turn.state === "running" ? before.turn.retry : null;
   return known?.attempt === after.turn.retry.attempt ? null : after.turn.retry.reason;
+}
+
+function badEnd(body: Body): string | null {
+  if (body.kind === "error") {
+    const { code, title, cause } = body.failure;
+    return code === "turn-failed" ? `The turn failed. ${cause}` : `The turn failed: ${title}.`;
+  }
+  return body.kind === "notice" && body.topic === "interrupted" ? body.text : null;
 }

@@ -4,9 +4,10 @@ import { flushSync } from "svelte";
 
 import type { Host } from "../host/types";
 import type { Catalog } from "../host/wire/Catalog";
+import type { Entry } from "../host/wire/Entry";
 import type { TabFrame } from "../host/wire/TabFrame";
 import type { TabView } from "../host/wire/TabView";
-import { announcement } from "./announce";
+import { announcement, asked } from "./announce";
 import type { Announcer } from "./announcer.svelte";
 import type { Failures } from "./failures.svelte";
 import { afterNextFrame, recordPaint } from "./paint";
@@ -30,6 +31,8 @@ export class TabPage {
   #generation = 0;
   #watch: Promise<number> | null = null;
   #seq: number | null = null;
+  // The newest entry that was looked at for something to say.
+  #heard = 0;
 
   constructor(id: string, host: Host, failures: Failures, announcer: Announcer) {
     this.id = id;
@@ -100,14 +103,23 @@ export class TabPage {
     this.catalog = frame.catalog;
     this.log = frame.log;
     this.transcript.reset(frame.entries, frame.earlier);
+    this.#sayQuestions(frame.entries);
+  }
+
+  // A question may have been there before the page was. One that is in a second snapshot as well was said already.
+  #sayQuestions(entries: readonly Entry[]): void {
+    const fresh = entries.filter((entry) => entry.id > this.#heard);
+    this.#heard = Math.max(this.#heard, entries.at(-1)?.id ?? 0);
+    const words = asked(fresh.map((entry) => entry.body)).join(" ");
+    if (words !== "") this.#announcer.say(words);
   }
 
   #applyChanges(frame: Extract<TabFrame, { kind: "changes" }>): boolean {
     const entryChanges: EntryChange[] = [];
+    const before = this.view;
     for (const change of frame.changes) {
       switch (change.kind) {
         case "tab":
-          this.#announce(change.tab);
           this.view = change.tab;
           break;
         case "catalog":
@@ -120,12 +132,22 @@ export class TabPage {
           entryChanges.push(change);
       }
     }
-    return this.transcript.apply(entryChanges);
+    const fits = this.transcript.apply(entryChanges);
+    this.#announce(before, entryChanges);
+    return fits;
   }
 
-  #announce(next: TabView): void {
-    if (this.view === null) return;
-    const words = announcement(this.view, next);
+  #announce(before: TabView | null, changes: readonly EntryChange[]): void {
+    if (before === null || this.view === null) return;
+    const added = changes.filter((change) => change.kind === "append").length;
+    // As they are at the frame's end: a question can come and go in one.
+    const news = added === 0 ? [] : this.transcript.entries.slice(-added);
+    this.#heard = news.at(-1)?.id ?? this.#heard;
+    const words = announcement(
+      before,
+      this.view,
+      news.map((entry) => entry.body),
+    );
     if (words !== null) this.#announcer.say(words);
   }
 

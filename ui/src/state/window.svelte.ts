@@ -1,9 +1,11 @@
 // Everything outside the tabs' pages, as core says it, and the page of the active tab. Only that one is watched.
 import type { Host } from "../host/types";
 import type { WindowState } from "../host/wire/WindowState";
+import { newQuestions } from "./announce";
 import { Announcer } from "./announcer.svelte";
 import { Composer, type DraftStore } from "./composer.svelte";
 import { Failures } from "./failures.svelte";
+import { Focus } from "./focus";
 import { TabPage } from "./tab.svelte";
 import { moved } from "./order";
 
@@ -11,6 +13,7 @@ export class WindowModel {
   readonly host: Host;
   readonly failures = new Failures();
   readonly announcer = new Announcer();
+  readonly focus = new Focus();
   /** None until core has answered. */
   state = $state.raw<WindowState | null>(null);
   /** The active tab's page; none on the new-tab page. */
@@ -23,6 +26,8 @@ export class WindowModel {
   #dropped = $state.raw<{ tab: string; index: number } | null>(null);
   // True once core has agreed: its next word on the order is the last.
   #agreed = false;
+  // The tab that was reached along the tab bar by its keys: its page leaves the focus there.
+  #passing: string | null = null;
   readonly #store: DraftStore;
   readonly #composers = new Map<string, Composer>();
 
@@ -58,7 +63,9 @@ export class WindowModel {
     return composer;
   }
 
-  activate(tab: string | null): void {
+  /** `passing`: along the tab bar by its keys, which shall go on to work there. */
+  activate(tab: string | null, passing = false): void {
+    this.#passing = passing ? tab : null;
     void this.failures.watch(this.host.activateTab(tab), "switch tabs");
   }
 
@@ -73,6 +80,11 @@ export class WindowModel {
     const at = this.tabs.findIndex((tab) => tab.id === this.state?.active);
     const tab = this.tabs.at((at + step) % this.tabs.length);
     if (at >= 0 && tab) this.activate(tab.id);
+  }
+
+  /** Whether a tab's page that has just come may take the focus. */
+  takesFocus(tab: string): boolean {
+    return this.#passing !== tab && this.renaming === null && !this.settingsOpen;
   }
 
   close(tab: string): void {
@@ -103,6 +115,8 @@ export class WindowModel {
 
   #receive(state: WindowState): void {
     if (this.#agreed || this.#isWhereDropped(state)) this.#dropped = null;
+    const words = newQuestions(this.state, state);
+    if (words !== null) this.announcer.say(words);
     this.state = state;
     const known = new Set(state.tabs.map((tab) => tab.id));
     for (const [tab, composer] of this.#composers) {

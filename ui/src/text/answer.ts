@@ -1,8 +1,9 @@
 // How a question of the agent was answered, in words.
 import type { Ask } from "../host/wire/Ask";
+import type { Body } from "../host/wire/Body";
 
-/** Empty while it waits. */
-export function answerWords(ask: Ask): string {
+/** Empty while it waits. `after` is the entry below: why nobody answered is often said there already. */
+export function answerWords(ask: Ask, after?: Body): string {
   switch (ask.answer?.kind) {
     case "allowed":
       return "Allowed";
@@ -11,10 +12,14 @@ export function answerWords(ask: Ask): string {
     case "denied":
       return withReason("Denied", ask.answer.reason);
     case "lapsed":
-      return withReason("Not answered", ask.answer.reason);
+      return withReason("Not answered", says(after, ask.answer.reason) ? "" : ask.answer.reason);
     default:
       return "";
   }
+}
+
+function says(after: Body | undefined, reason: string): boolean {
+  return after?.kind === "notice" && after.topic === "interrupted" && after.text.includes(reason);
 }
 
 function withReason(word: string, reason: string): string {

@@ -1,10 +1,13 @@
 // Figures and short sentences: each line is an input and what a reader sees.
 import { describe, expect, it } from "vitest";
 
-import { announcement } from "../state/announce";
+import { announcement, newQuestions } from "../state/announce";
 import { asFailure, failureText } from "../state/failure";
+import { scene } from "../host/fake/scenes";
 import { FakeTab } from "../host/fake/tab";
 import type { Ask } from "../host/wire/Ask";
+import type { TabSummary } from "../host/wire/TabSummary";
+import type { WindowState } from "../host/wire/WindowState";
 import { answerWords } from "./answer";
 import { numbered } from "./diff";
 import { baseName, dollars, duration, tokens, wholeDuration } from "./format";
@@ -82,6 +85,17 @@ describe("an answer", () => {
     [{ kind: "denied", reason: "not now" }, "Denied: not now"],
     [{ kind: "lapsed", reason: "the turn ended" }, "Not answered: the turn ended"],
   ])("%o", (answer, words) => expect(answerWords({ ...ask, answer })).toBe(words));
+
+  it("leaves its reason to the line below where that says it", () => {
+    const lapsed = { ...ask, answer: { kind: "lapsed" as const, reason: "the agent moved" } };
+    const notice = { kind: "notice" as const, topic: "interrupted" as const, detail: null };
+    expect(answerWords(lapsed, { ...notice, text: "Interrupted: the agent moved." })).toBe("Not answered");
+    expect(answerWords(lapsed, { ...notice, text: "Interrupted." })).toBe("Not answered: the agent moved");
+    const denied = { ...ask, answer: { kind: "denied" as const, reason: "the agent moved" } };
+    expect(answerWords(denied, { ...notice, text: "Interrupted: the agent moved." })).toBe(
+      "Denied: the agent moved",
+    );
+  });
 });
 
 describe("a tool's input", () => {
@@ -157,6 +171,14 @@ describe("a rejection", () => {
   );
 });
 
+function summary(id: string, asking: boolean): TabSummary {
+  return { id, title: `the ${id}`, workspace: "/p", busy: true, asking, container: "off" };
+}
+
+function windowOf(...tabs: TabSummary[]): WindowState {
+  return { ...scene("empty").window, tabs, active: "a" };
+}
+
 describe("what is said aloud", () => {
   const { view } = FakeTab.fresh("t", "/p");
 
@@ -168,6 +190,62 @@ describe("what is said aloud", () => {
     const failure = { code: "x", title: "The engine is not running", cause: "", action: "", detail: null };
     const container = { ...view.container, state: "error" as const, failure };
     expect(announcement(view, { ...view, container })).toBe("Container error. The engine is not running");
+  });
+
+  it("is what a turn came to, and not that it has finished where it has not", () => {
+    const running = { ...view, turn: { state: "running" as const, since: 0, retry: null } };
+    const failure = {
+      code: "api-error",
+      title: "The API refused the key",
+      cause: "401",
+      action: "",
+      detail: null,
+    };
+    const error = { kind: "error" as const, failure, retry: true };
+    const cut = {
+      kind: "notice" as const,
+      topic: "interrupted" as const,
+      text: "Interrupted.",
+      detail: null,
+    };
+    expect(announcement(running, view)).toBe("The agent has finished.");
+    expect(announcement(running, view, [error])).toBe("The turn failed: The API refused the key.");
+    expect(announcement(running, running, [error]), "the next message had waited").toBe(
+      "The turn failed: The API refused the key.",
+    );
+    const gaveUp = { ...failure, code: "turn-failed", title: "The turn failed", cause: "The agent gave up." };
+    expect(announcement(running, view, [{ ...error, failure: gaveUp }])).toBe(
+      "The turn failed. The agent gave up.",
+    );
+    expect(announcement({ ...view, turn: { state: "interrupting", since: 0 } }, view, [cut])).toBe(
+      "Interrupted.",
+    );
+  });
+
+  it("is a question that waits, beside whatever else happened", () => {
+    const ask = {
+      kind: "ask" as const,
+      ask: "a",
+      tool: "Edit",
+      summary: "src/a.rs",
+      input: "{}",
+      always: null,
+    };
+    const words = "The agent asks whether it may use Edit: src/a.rs";
+    expect(announcement(view, view, [{ ...ask, answer: null }])).toBe(words);
+    expect(announcement(view, view, [{ ...ask, answer: { kind: "allowed" } }])).toBe(null);
+    const container = { ...view.container, state: "running" as const };
+    expect(announcement(view, { ...view, container }, [{ ...ask, answer: null }])).toBe(
+      `Container running. The agent runs in it. ${words}`,
+    );
+  });
+
+  it("is which tab behind the active one has begun to ask", () => {
+    const quiet = windowOf(summary("a", false), summary("b", false));
+    const asking = windowOf(summary("a", true), summary("b", true));
+    expect(newQuestions(null, asking)).toBe(null);
+    expect(newQuestions(quiet, asking)).toBe("In the tab the b, the agent asks you something.");
+    expect(newQuestions(asking, asking)).toBe(null);
   });
 
   it("is each new attempt of the API once", () => {

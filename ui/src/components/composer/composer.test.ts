@@ -113,6 +113,25 @@ describe("slash commands", () => {
     expect(document.querySelector("#commands")).toBe(null);
   });
 
+  it("are told to a screen reader, the chosen one by its name", async () => {
+    await show("empty");
+    expect(field().getAttribute("aria-haspopup")).toBe("listbox");
+    expect(field().getAttribute("aria-controls"), "there is no list yet").toBe(null);
+    await type(field(), "/co");
+    const list = document.getElementById(field().getAttribute("aria-controls") ?? "");
+    expect(list?.getAttribute("role")).toBe("listbox");
+    expect(one("announcer").textContent?.trim()).toBe("2 commands fit");
+    const chosen = (): string | null | undefined =>
+      list?.querySelector(`#${field().getAttribute("aria-activedescendant")}[aria-selected=true]`)
+        ?.textContent;
+    expect(chosen()).toContain("/compact");
+    await press(field(), "ArrowDown");
+    expect(chosen()).toContain("/context");
+    await press(field(), "Escape");
+    expect(field().getAttribute("aria-controls")).toBe(null);
+    expect(field().getAttribute("aria-activedescendant")).toBe(null);
+  });
+
   it("are completed by the first Enter and sent by the next", async () => {
     const { host } = await show("empty");
     const send = vi.spyOn(host, "send");

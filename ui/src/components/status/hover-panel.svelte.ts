@@ -12,6 +12,7 @@ export class HoverPanel {
   // The keyboard is in it, or a click inside has put the focus there.
   #held = false;
   #pressing = false;
+  #returning = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** For the element that holds both the button and the panel. */
@@ -46,6 +47,13 @@ export class HoverPanel {
     this.open = true;
   }
 
+  /** Gives the focus back to the button; what was closed around it stays closed. */
+  giveBack(button: HTMLElement): void {
+    this.#returning = true;
+    button.focus();
+    this.#returning = false;
+  }
+
   close(): void {
     clearTimeout(this.#timer);
     this.#held = false;
@@ -66,6 +74,7 @@ export class HoverPanel {
   }
 
   #focused(event: Event, root: HTMLElement): void {
+    if (this.#returning) return;
     const inPanel = event.target !== root.querySelector("button");
     // A press on the button focuses it too; then the pointer decides how long the panel stays.
     if (this.#pressing && !inPanel) return;

@@ -2,6 +2,7 @@
 import { tick } from "svelte";
 import { afterEach, describe, expect, it, vi } from "vitest";
 
+import { tool } from "../../host/fake/parts";
 import { all, one, press, settle, show, type } from "../../test/mount";
 
 function kinds(): string[] {
@@ -62,6 +63,25 @@ describe("entries", () => {
   it("mark a turn that was interrupted", async () => {
     await show("interrupted");
     expect(all("entry")[0]?.textContent).toContain("Interrupted");
+  });
+
+  it("tell an answer right below its own call without the call again", async () => {
+    const { host } = await show("empty");
+    const ask = {
+      kind: "ask",
+      ask: "a",
+      tool: "Bash",
+      summary: "git push",
+      input: "{}",
+      always: null,
+    } as const;
+    const declined = tool({ name: "Bash", summary: "git push", status: "declined" });
+    host.tab("tab-1").add(declined);
+    host.tab("tab-1").add({ ...ask, answer: { kind: "denied", reason: "" } });
+    host.tab("tab-1").add({ ...ask, summary: "git pull", answer: { kind: "denied", reason: "" } });
+    await settle();
+    expect(all("entry")[1]?.textContent?.trim()).toBe("Denied");
+    expect(all("entry")[2]?.textContent).toMatch(/Denied.*git pull/s);
   });
 
   it("copy code as it was written", async () => {
@@ -163,6 +183,31 @@ describe("a question of the agent", () => {
     await type(one("composer"), "wait");
     await press(one("composer"), key, { ctrlKey: true });
     expect(answer).not.toHaveBeenCalled();
+  });
+
+  it("is said aloud, in this tab with its words and in another one with the tab's name", async () => {
+    const { host, model } = await show("many");
+    const ask = {
+      kind: "ask",
+      tool: "Edit",
+      summary: "src/a.rs",
+      input: "{}",
+      always: null,
+      answer: null,
+    } as const;
+    host.tab("tab-1").add({ ...ask, ask: "a" });
+    await settle();
+    expect(one("announcer").textContent?.trim()).toBe("The agent asks whether it may use Edit: src/a.rs");
+    host.tab("tab-2").add({ ...ask, ask: "b" });
+    await settle();
+    expect(one("announcer").textContent?.trim()).toBe(
+      "In the tab api-gateway, the agent asks you something.",
+    );
+    model.activate("tab-5");
+    await settle();
+    expect(one("announcer").textContent, "one that had waited, when its tab is looked at").toContain(
+      "The agent asks whether it may use Bash: ls",
+    );
   });
 
   it("leaves the focus where it is", async () => {

@@ -167,6 +167,7 @@ export class FakeTab {
       }
       const sent = this.entries.findLast(({ body }) => body.kind === "user");
       if (sent?.body.kind === "user") this.replace({ ...sent, body: { ...sent.body, interrupted: true } });
+      this.add({ kind: "notice", topic: "interrupted", text: "Interrupted.", detail: null });
       this.#finish();
     });
   }
