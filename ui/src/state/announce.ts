@@ -1,4 +1,5 @@
 // Which change is worth saying aloud, and in what words.
+import type { Ask } from "../host/wire/Ask";
 import type { Body } from "../host/wire/Body";
 import type { TabView } from "../host/wire/TabView";
 import type { WindowState } from "../host/wire/WindowState";
@@ -14,11 +15,18 @@ export function announcement(before: TabView, after: TabView, news: readonly Bod
 
 /** The questions among the entries that wait for an answer. */
 export function asked(entries: readonly Body[]): string[] {
-  return entries.flatMap((body) =>
-    body.kind === "ask" && body.answer === null
-      ? [`The agent asks whether it may use ${body.tool}: ${body.summary}`]
-      : [],
-  );
+  return entries.flatMap((body) => (body.kind === "ask" && body.answer === null ? [question(body)] : []));
+}
+
+function question(ask: Ask): string {
+  switch (ask.wants.kind) {
+    case "answers":
+      return `The agent asks you: ${ask.wants.inquiries.map((inquiry) => inquiry.question).join(" ")}`;
+    case "approval":
+      return "The agent asks whether it shall carry out its plan.";
+    default:
+      return `The agent asks whether it may use ${ask.tool}: ${ask.summary}`;
+  }
 }
 
 /** Which tabs behind the active one have begun to ask; the active one's page says more itself. */

@@ -5,6 +5,7 @@ import type { Failure } from "../host/wire/Failure";
 import type { SlashCommand } from "../host/wire/SlashCommand";
 import { asFailure } from "./failure";
 import { requestId } from "./request";
+import type { Draft } from "../text/replies";
 
 const OFFERED = 50;
 
@@ -17,6 +18,8 @@ export class Composer {
   sending = $state(false);
   /** What the user has written next to questions of the agent, by question. */
   readonly reasons = new Map<string, string>();
+  /** What the user has chosen there, by question. */
+  readonly replies = new Map<string, Draft[]>();
 
   readonly #tab: string;
   readonly #host: Host;

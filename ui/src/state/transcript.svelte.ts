@@ -1,5 +1,6 @@
 // The entries of one tab, as far as the page has them, and which of them are in the document. It applies what
 // core says in order and decides nothing; a change that does not fit is refused, and the tab is watched anew.
+import type { Ask } from "../host/wire/Ask";
 import type { Body } from "../host/wire/Body";
 import type { Change } from "../host/wire/Change";
 import type { Entry } from "../host/wire/Entry";
@@ -117,9 +118,9 @@ export class Transcript {
   }
 
   /** The oldest question that waits for an answer. */
-  waiting(): string | null {
+  waiting(): Ask | null {
     for (const { body } of this.entries) {
-      if (body.kind === "ask" && body.answer === null) return body.ask;
+      if (body.kind === "ask" && body.answer === null) return body;
     }
     return null;
   }

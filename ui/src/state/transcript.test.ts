@@ -147,7 +147,14 @@ describe("what Up recalls", () => {
 });
 
 describe("a question that waits", () => {
-  const ask = { kind: "ask", tool: "Bash", summary: "", input: "", always: null } as const;
+  const ask = {
+    kind: "ask",
+    tool: "Bash",
+    summary: "",
+    input: "",
+    always: null,
+    wants: { kind: "leave" },
+  } as const;
 
   it("is the oldest without an answer", () => {
     const transcript = new Transcript();
@@ -159,7 +166,7 @@ describe("a question that waits", () => {
       ],
       0,
     );
-    expect(transcript.waiting()).toBe("b");
+    expect(transcript.waiting()?.ask).toBe("b");
   });
 
   it("is none where all are answered", () => {

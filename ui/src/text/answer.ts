@@ -9,6 +9,8 @@ export function answerWords(ask: Ask, after?: Body): string {
       return "Allowed";
     case "allowedAlways":
       return "Always allowed";
+    case "replied":
+      return "Answered";
     case "denied":
       return withReason("Denied", ask.answer.reason);
     case "lapsed":

@@ -75,7 +75,15 @@ describe("an API that makes us wait", () => {
 });
 
 describe("an answer", () => {
-  const ask: Ask = { ask: "a", tool: "Bash", summary: "", input: "", always: null, answer: null };
+  const ask: Ask = {
+    ask: "a",
+    tool: "Bash",
+    summary: "",
+    input: "",
+    always: null,
+    wants: { kind: "leave" },
+    answer: null,
+  };
 
   it.each<[Ask["answer"], string]>([
     [null, ""],
@@ -172,7 +180,15 @@ describe("a rejection", () => {
 });
 
 function summary(id: string, asking: boolean): TabSummary {
-  return { id, title: `the ${id}`, workspace: "/p", busy: true, asking, container: "off" };
+  return {
+    id,
+    title: `the ${id}`,
+    workspace: "/p",
+    busy: true,
+    asking,
+    interrupted: false,
+    container: "off",
+  };
 }
 
 function windowOf(...tabs: TabSummary[]): WindowState {
@@ -230,6 +246,7 @@ describe("what is said aloud", () => {
       summary: "src/a.rs",
       input: "{}",
       always: null,
+      wants: { kind: "leave" as const },
     };
     const words = "The agent asks whether it may use Edit: src/a.rs";
     expect(announcement(view, view, [{ ...ask, answer: null }])).toBe(words);

@@ -74,6 +74,7 @@ describe("entries", () => {
       summary: "git push",
       input: "{}",
       always: null,
+      wants: { kind: "leave" },
     } as const;
     const declined = tool({ name: "Bash", summary: "git push", status: "declined" });
     host.tab("tab-1").add(declined);
@@ -160,6 +161,7 @@ describe("a question of the agent", () => {
       summary: "ls",
       input: "{}",
       always: null,
+      wants: { kind: "leave" },
       answer: null,
     });
     await settle();
@@ -193,6 +195,7 @@ describe("a question of the agent", () => {
       summary: "src/a.rs",
       input: "{}",
       always: null,
+      wants: { kind: "leave" },
       answer: null,
     } as const;
     host.tab("tab-1").add({ ...ask, ask: "a" });
@@ -220,6 +223,7 @@ describe("a question of the agent", () => {
       summary: "ls",
       input: "{}",
       always: null,
+      wants: { kind: "leave" },
       answer: null,
     });
     await settle();

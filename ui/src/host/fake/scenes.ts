@@ -209,6 +209,7 @@ function asking(): FakeTab {
     tool: "Bash",
     summary: command,
     input: JSON.stringify({ command, description: "Delete the build output and its cache" }, null, 2),
+    wants: { kind: "leave" },
     always: "Commands that begin with “rm -rf dist” run without asking, in this project.",
     answer: null,
   });
@@ -218,7 +219,7 @@ function asking(): FakeTab {
 function answered(): FakeTab {
   const made = tab();
   user(made, "Remove the build output, then push.");
-  const ask = { kind: "ask", tool: "Bash", always: null } as const;
+  const ask = { kind: "ask", tool: "Bash", always: null, wants: { kind: "leave" } } as const;
   const input = JSON.stringify({ command: "rm -rf dist" }, null, 2);
   made.add({ ...ask, ask: "a", summary: "rm -rf dist", input, answer: { kind: "allowed" } });
   made.add({ ...ask, ask: "b", summary: "npm run build", input, answer: { kind: "allowedAlways" } });
@@ -468,6 +469,22 @@ function many(): FakeTab[] {
   });
 }
 
-function asked(): { ask: string; tool: string; summary: string; input: string; always: null; answer: null } {
-  return { ask: "x", tool: "Bash", summary: "ls", input: "{}", always: null, answer: null };
+function asked(): {
+  ask: string;
+  tool: string;
+  summary: string;
+  input: string;
+  always: null;
+  wants: { kind: "leave" };
+  answer: null;
+} {
+  return {
+    ask: "x",
+    tool: "Bash",
+    summary: "ls",
+    input: "{}",
+    always: null,
+    wants: { kind: "leave" },
+    answer: null,
+  };
 }

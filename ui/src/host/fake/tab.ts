@@ -24,6 +24,8 @@ export class FakeTab {
   log: string[] = [];
   /** What the page has acknowledged, newest last. */
   readonly acknowledged: number[] = [];
+  /** As after a crash in a turn. */
+  interrupted = false;
   onSummary: () => void = () => {};
 
   readonly #watchers = new Map<number, (frame: TabFrame) => void>();
@@ -58,6 +60,7 @@ export class FakeTab {
       title: this.view.title,
       workspace: this.view.workspace,
       busy: this.view.turn.state !== "idle",
+      interrupted: this.interrupted,
       asking: this.entries.some(({ body }) => body.kind === "ask" && body.answer === null),
       container: this.view.container.state,
     };
@@ -180,6 +183,7 @@ export class FakeTab {
       allow: { kind: "allowed" },
       allowAlways: { kind: "allowedAlways" },
       deny: { kind: "denied", reason: choice.kind === "deny" ? choice.reason : "" },
+      answers: { kind: "replied", replies: choice.kind === "answers" ? choice.replies : [] },
     } as const;
     this.replace({ ...entry, body: { kind: "ask", ...asked, answer: answer[choice.kind] } });
     this.onSummary();
