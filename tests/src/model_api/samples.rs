@@ -69,34 +69,26 @@ pub(super) enum Call {
 }
 
 /// A conversation about a small project; the paths are those of a container.
-pub(super) const SCENES: [Scene; 2] = [
-    Scene {
-        question: "The checkout shows NaN for an empty basket. Where does that come from?",
-        calls: &[Call::Read { path: "/workspace/src/order.js" }],
-        answer: "From `average`: it divides by the number of items, and an empty basket has **none**.\n",
-    },
-    Scene {
-        question: "Please mend it, and run the tests.",
-        calls: &[
-            Call::Edit {
-                path: "/workspace/src/order.js",
-                old: "  return sum / items.length;",
-                new: "  return items.length === 0 ? 0 : sum / items.length;",
-            },
-            Call::Bash { command: "npm test" },
-        ],
-        answer: r#"An empty basket costs nothing now, and all **3 tests** pass. A fourth would keep it so:
+pub(super) const SCENES: [Scene; 1] = [Scene {
+    question: "The checkout shows NaN for an empty basket. Please mend it, and run the tests.",
+    calls: &[
+        Call::Read { path: "/workspace/src/order.js" },
+        Call::Edit {
+            path: "/workspace/src/order.js",
+            old: "  return sum / items.length;",
+            new: "  return items.length === 0 ? 0 : sum / items.length;",
+        },
+        Call::Bash { command: "npm test" },
+    ],
+    answer: r#"An empty basket costs nothing now, and all **3 tests** pass. Shall I add this one, to keep it so?
 
 ```js
 test("an empty basket costs nothing", () => {
   assert.equal(average([]), 0);
 });
 ```
-
-Shall I add it?
 "#,
-    },
-];
+}];
 
 /// What is said when nothing was scripted.
 pub(super) fn friendly(said: &str) -> String {

@@ -58,6 +58,14 @@ describe("entries", () => {
     const added = [...edit.querySelectorAll("tr.added")].map((row) => row.textContent?.trim());
     expect(added[0]).toMatch(/^4\s*\+\s*for \(let attempt/);
     expect(edit.querySelectorAll("tr.removed")).toHaveLength(3);
+    const result = [...edit.querySelectorAll<HTMLElement>("[aria-expanded=false]")];
+    expect(
+      result.map((fold) => fold.textContent?.trim()),
+      "what the tool said is one fold away",
+    ).toEqual(["Result"]);
+    result[0]?.click();
+    await tick();
+    expect(edit.textContent).toContain("The file has been updated.");
   });
 
   it("mark a turn that was interrupted", async () => {
