@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+mod tree;
+
 /// A user and a group of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -61,33 +64,7 @@ fn give(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
     if rustix::process::geteuid().as_raw() != 0 {
         return Ok(());
     }
-    give_tree(path, owner)
-}
-
-#[cfg(unix)]
-fn give_tree(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
-    use std::os::unix::fs::MetadataExt;
-    let failed = |error: std::io::Error| (path.to_path_buf(), error);
-    // Links are given themselves, never what they lead to.
-    let metadata = path.symlink_metadata().map_err(failed)?;
-    if (metadata.uid(), metadata.gid()) != (owner.uid, owner.gid) {
-        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
-    }
-    if metadata.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            give_below(&entry.map_err(failed)?.path(), owner)?;
-        }
-    }
-    Ok(())
-}
-
-/// The agent may remove its own files meanwhile; what is gone need not be given.
-#[cfg(unix)]
-fn give_below(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
-    match give_tree(path, owner) {
-        Err((_, error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        given => given,
-    }
+    tree::give(path, owner)
 }
 
 #[cfg(windows)]
@@ -119,39 +96,6 @@ mod tests {
             assert_eq!((metadata.uid(), metadata.gid()), (owner.uid, owner.gid), "{} is given", path.display());
         }
         assert_eq!(outside.metadata().unwrap().uid(), own.uid, "what a link leads to is not given");
-    }
-
-    #[test]
-    fn what_goes_away_meanwhile_is_no_failure_but_the_bucket_itself_is() {
-        let root = tempfile::tempdir().unwrap();
-        let own = of_us();
-        let gone = root.path().join("gone");
-        assert!(give_below(&gone, own).is_ok(), "a file that has gone needs no owner");
-        let (path, error) = give_tree(&gone, own).unwrap_err();
-        assert_eq!((path, error.kind()), (gone, std::io::ErrorKind::NotFound), "a bucket that has gone is missed");
-        std::fs::write(root.path().join("file"), "").unwrap();
-        let (_, error) = give_below(&root.path().join("file/below"), own).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory, "any other trouble is told");
-
-        // Files that come and go while the folder is gone through, until both have met often enough.
-        let busy = root.path().join("busy");
-        std::fs::create_dir(&busy).unwrap();
-        let over = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                    for number in 0..50 {
-                        std::fs::write(busy.join(format!("{number}")), "").unwrap();
-                    }
-                    for number in 0..50 {
-                        std::fs::remove_file(busy.join(format!("{number}"))).unwrap();
-                    }
-                }
-            });
-            let given = (0..500).try_for_each(|_| give_tree(&busy, own));
-            over.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(given.is_ok(), "files that vanish on the way stop nothing: {given:?}");
-        });
     }
 
     #[test]
