@@ -44,6 +44,7 @@ lines.on('line', line => {
 #[derive(Debug)]
 pub struct Desk {
     folder: TempDir,
+    project: PathBuf,
     environment: BTreeMap<String, String>,
     settings: Settings,
 }
@@ -77,11 +78,28 @@ impl Desk {
             ("GEMRA_CLAUDE".to_owned(), path("claude")),
             ("DOCKER_HOST".to_owned(), Engine::shared().address().to_owned()),
         ]);
-        let desk = Self { folder, environment, settings: Settings::default() };
-        if rustix::process::geteuid().is_root() {
-            chown(desk.workspace(), Some(1000), Some(1000)).expect("root gives folders away");
-        }
+        let project = folder.path().join("project");
+        let desk = Self { folder, project, environment, settings: Settings::default() };
+        desk.give_workspace();
         desk.host_version("echo '9.9.9 (Claude Code)'")
+    }
+
+    /// The same with a workspace in a folder of this name below the usual one. To be said first.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn below(mut self, name: &str) -> Self {
+        self.project.push(name);
+        std::fs::create_dir_all(&self.project).expect("the folder is ours");
+        self.give_workspace();
+        self
+    }
+
+    fn give_workspace(&self) {
+        if rustix::process::geteuid().is_root() {
+            chown(&self.project, Some(1000), Some(1000)).expect("root gives folders away");
+        }
     }
 
     /// The same with another variable in the app's environment.
@@ -153,7 +171,7 @@ impl Desk {
     /// # Panics
     /// Where it has gone.
     pub fn workspace(&self) -> PathBuf {
-        self.folder.path().join("project").canonicalize().expect("the workspace is there")
+        self.project.canonicalize().expect("the workspace is there")
     }
 
     /// Starts the app and opens the tab.

@@ -130,15 +130,17 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    let bucket = sessions::bucket(&surroundings.claude_folder(), &workspace);
     // A rootless engine's root is the user, to whom the files belong already.
     let rootless = image.engine.about().rootless;
     let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
     let common = {
-        let (workspace, bucket) = (workspace.clone(), bucket.clone());
-        tokio::task::spawn_blocking(move || (owner::hand_over(&bucket, holder), git::common_folder(&workspace)))
+        let (workspace, folder) = (workspace.clone(), surroundings.claude_folder());
+        tokio::task::spawn_blocking(move || {
+            let bucket = sessions::bucket(&folder, &workspace);
+            (owner::hand_over(&bucket, holder), bucket, git::common_folder(&workspace))
+        })
     };
-    let (handed, git_common_dir) = common.await.map_err(|error| start_failed(&error.to_string()))?;
+    let (handed, bucket, git_common_dir) = common.await.map_err(|error| start_failed(&error.to_string()))?;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
