@@ -3,11 +3,14 @@
 
 use std::fmt::Write as _;
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
+
 use gemra_core::container::image::Source;
 use tests::desktop::claude;
 use tests::engine::desk::{Desk, fact};
 use tests::engine::{BASE, Engine, see};
 use tests::model_api::ModelApi;
+use tests::needs;
 
 fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -203,4 +206,40 @@ async fn a_conversation_in_a_folder_with_a_long_path_is_there_inside() {
     assert!(seen.contains(id) && seen.contains("on the host"), "the agent inside reads it: {seen:.2000}");
     assert_eq!(buckets(), [bucket], "and no other folder was made for this workspace");
     moving.quit().await;
+}
+
+/// A project that several people share: it belongs to somebody else, and to a group that they are all in.
+#[tokio::test]
+async fn a_workspace_that_is_shared_by_a_group_can_be_written_to_inside() {
+    if !needs::root("only root can be another user, in groups of its choice") {
+        return;
+    }
+    let (user, group) = (65534, 4321);
+    let desk = || {
+        let desk = Desk::new().dockerfile(&format!("FROM {BASE}"), "id -u; id -G; touch inside && echo written");
+        chown(desk.workspace(), Some(1000), Some(group)).unwrap();
+        // Files that are made in it are the group's too, as such projects have it.
+        std::fs::set_permissions(desk.workspace(), PermissionsExt::from_mode(0o2777)).unwrap();
+        desk
+    };
+    let shared = desk();
+    // Nobody else may even look.
+    std::fs::set_permissions(shared.workspace(), PermissionsExt::from_mode(0o2770)).unwrap();
+    for name in ["Dockerfile.claude", "claude.js", "at-start.sh"] {
+        chown(shared.workspace().join(name), Some(1000), Some(group)).unwrap();
+    }
+    let end = shared.enter_as(user, &[group]);
+    assert!(end.starts_with("running"), "the agent answers: {end}");
+    assert!(end.contains(&format!("(\"Groups\", \"{group}, ")), "and the user is told of the group: {end}");
+    let said = shared.said();
+    assert!(said.starts_with(&format!("{user}\n{user} {group}\nwritten\n")), "by that group alone: {said}");
+    let made = shared.workspace().join("inside").metadata().unwrap();
+    assert_eq!((made.uid(), made.gid()), (user, group), "what is written inside is the user's and the group's");
+
+    // A group that the user is not in is not given, also where everybody may write.
+    let foreign = desk();
+    let end = foreign.enter_as(user, &[group + 1]);
+    assert!(end.starts_with("running") && !end.contains("Groups"), "there is nothing to tell: {end}");
+    let said = foreign.said();
+    assert!(said.starts_with(&format!("{user}\n{user}\nwritten\n")), "the user's own group is all: {said}");
 }

@@ -48,6 +48,30 @@ pub(crate) fn of(_workspace: &Path) -> std::io::Result<Owner> {
     Ok(of_us())
 }
 
+/// The group of a folder, where it is ours beside our own first one: what we may do there by it, the agent in a container
+/// may do only if it is given that group too. `None` for root, whose agent has the workspace's own group.
+///
+/// # Errors
+/// Whatever the system says about the folder.
+#[cfg(unix)]
+pub(crate) fn shared_group(folder: &Path) -> std::io::Result<Option<u32>> {
+    use std::os::unix::fs::MetadataExt;
+    let group = std::fs::metadata(folder)?.gid();
+    let ours = rustix::process::getgroups()?.into_iter().map(rustix::process::Gid::as_raw);
+    Ok(is_shared(group, of_us(), ours).then_some(group))
+}
+
+/// Windows has no such groups.
+#[cfg(windows)]
+pub(crate) fn shared_group(_folder: &Path) -> std::io::Result<Option<u32>> {
+    Ok(None)
+}
+
+#[cfg(unix)]
+fn is_shared(group: u32, own: Owner, mut ours: impl Iterator<Item = u32>) -> bool {
+    own.uid != 0 && group != own.gid && ours.any(|known| known == group)
+}
+
 /// Makes the folder of a workspace's conversations, and gives it and what is in it to `owner` where that is allowed,
 /// which it is for root: a conversation that its reader may not open looks as if it were not there
 /// (`DESIGN.md`, "Whose files").
@@ -96,6 +120,21 @@ mod tests {
             assert_eq!((metadata.uid(), metadata.gid()), (owner.uid, owner.gid), "{} is given", path.display());
         }
         assert_eq!(outside.metadata().unwrap().uid(), own.uid, "what a link leads to is not given");
+    }
+
+    #[test]
+    fn a_group_is_shared_where_it_is_ours_and_not_our_first() {
+        let cases = [
+            (1000, 50, vec![100, 50], true),
+            (1000, 50, vec![100], false),
+            (1000, 100, vec![100, 50], false),
+            (0, 50, vec![100, 50], false),
+        ];
+        for (uid, group, ours, expected) in cases {
+            let own = Owner { uid, gid: 100 };
+            let shared = is_shared(group, own, ours.iter().copied());
+            assert_eq!(shared, expected, "the group {group} and {uid} in {ours:?}");
+        }
     }
 
     #[test]
