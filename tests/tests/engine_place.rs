@@ -3,10 +3,14 @@
 
 use std::fmt::Write as _;
 
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
+
 use gemra_core::container::image::Source;
 use tests::desktop::claude;
 use tests::engine::desk::{Desk, fact};
 use tests::engine::{BASE, Engine, see};
+use tests::model_api::ModelApi;
+use tests::needs;
 
 fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -163,4 +167,79 @@ async fn a_project_cannot_part_the_conversations_and_is_told() {
 
     let plain = Desk::new().dockerfile(&format!("FROM {BASE}"), "true").open().await.enter().await;
     assert!(!plain.facts.iter().any(|(name, _)| name == "Note"), "usually there is nothing to note: {:?}", plain.facts);
+}
+
+/// The name of a folder of conversations says where they were held; that of a long path is shortened in a way of the
+/// CLI's own. A real CLI on the host says something in such a folder, and an agent in the container looks for it.
+#[tokio::test]
+async fn a_conversation_in_a_folder_with_a_long_path_is_there_inside() {
+    let desk = Desk::new().below(&[["long"; 30].concat(), ["päth"; 30].concat()].join("/"));
+    let workspace = desk.workspace();
+    assert!(workspace.as_os_str().len() > 200, "this is where the CLI shortens: {}", workspace.display());
+    let conversations = workspace.with_file_name("conversations");
+    let api = ModelApi::start();
+    let mut cli = tests::spawn::command(claude());
+    cli.args(["--print", "say: on the host"]).current_dir(&workspace).env_clear();
+    cli.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", desk.workspace().with_file_name("user"));
+    cli.env("CLAUDE_CONFIG_DIR", &conversations).env("DISABLE_AUTOUPDATER", "1");
+    cli.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    cli.env("ANTHROPIC_BASE_URL", api.url()).env("ANTHROPIC_API_KEY", "made-up");
+    let said = tests::spawn::output(&mut cli).unwrap();
+    assert!(said.status.success() && said.stdout.starts_with(b"on the host"), "the CLI answers: {said:?}");
+    let buckets = || -> Vec<_> {
+        let listed = std::fs::read_dir(conversations.join("projects")).unwrap();
+        listed.map(|entry| entry.unwrap().path()).collect()
+    };
+    let bucket = buckets().pop().unwrap();
+    let files = std::fs::read_dir(&bucket).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<String> = files.filter(|name| name.ends_with(".jsonl")).collect();
+    assert_eq!(files.len(), 1, "one conversation was held: {files:?}");
+
+    let mut moving = desk
+        .env("CLAUDE_CONFIG_DIR", conversations.to_str().unwrap())
+        .dockerfile(&format!("FROM {BASE}"), "cat \"$CLAUDE_CONFIG_DIR\"/projects/-workspace/*.jsonl")
+        .open()
+        .await;
+    moving.enter().await;
+    let seen = moving.said();
+    let id = files[0].trim_end_matches(".jsonl");
+    assert!(seen.contains(id) && seen.contains("on the host"), "the agent inside reads it: {seen:.2000}");
+    assert_eq!(buckets(), [bucket], "and no other folder was made for this workspace");
+    moving.quit().await;
+}
+
+/// A project that several people share: it belongs to somebody else, and to a group that they are all in.
+#[tokio::test]
+async fn a_workspace_that_is_shared_by_a_group_can_be_written_to_inside() {
+    if !needs::root("only root can be another user, in groups of its choice") {
+        return;
+    }
+    let (user, group) = (65534, 4321);
+    let desk = || {
+        let desk = Desk::new().dockerfile(&format!("FROM {BASE}"), "id -u; id -G; touch inside && echo written");
+        chown(desk.workspace(), Some(1000), Some(group)).unwrap();
+        // Files that are made in it are the group's too, as such projects have it.
+        std::fs::set_permissions(desk.workspace(), PermissionsExt::from_mode(0o2777)).unwrap();
+        desk
+    };
+    let shared = desk();
+    // Nobody else may even look.
+    std::fs::set_permissions(shared.workspace(), PermissionsExt::from_mode(0o2770)).unwrap();
+    for name in ["Dockerfile.claude", "claude.js", "at-start.sh"] {
+        chown(shared.workspace().join(name), Some(1000), Some(group)).unwrap();
+    }
+    let end = shared.enter_as(user, &[group]);
+    assert!(end.starts_with("running"), "the agent answers: {end}");
+    assert!(end.contains(&format!("(\"Groups\", \"{group}, ")), "and the user is told of the group: {end}");
+    let said = shared.said();
+    assert!(said.starts_with(&format!("{user}\n{user} {group}\nwritten\n")), "by that group alone: {said}");
+    let made = shared.workspace().join("inside").metadata().unwrap();
+    assert_eq!((made.uid(), made.gid()), (user, group), "what is written inside is the user's and the group's");
+
+    // A group that the user is not in is not given, also where everybody may write.
+    let foreign = desk();
+    let end = foreign.enter_as(user, &[group + 1]);
+    assert!(end.starts_with("running") && !end.contains("Groups"), "there is nothing to tell: {end}");
+    let said = foreign.said();
+    assert!(said.starts_with(&format!("{user}\n{user}\nwritten\n")), "the user's own group is all: {said}");
 }

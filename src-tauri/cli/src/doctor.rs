@@ -106,7 +106,7 @@ async fn claude(environment: &Environment) -> Result<Claude, Failure> {
         (false, None) => "PATH",
         (false, Some(_)) => "the login shell's PATH",
     };
-    match find::version(&found.program).await {
+    match find::version(&found).await {
         Some(version) => Ok(Claude { program: found.program, origin, version }),
         None => Err(Failure::new(
             Code::AgentNotStarted,

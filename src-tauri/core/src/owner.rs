@@ -3,6 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
+#[cfg(unix)]
+mod tree;
+
 /// A user and a group of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -45,6 +48,30 @@ pub(crate) fn of(_workspace: &Path) -> std::io::Result<Owner> {
     Ok(of_us())
 }
 
+/// The group of a folder, where it is ours beside our own first one: what we may do there by it, the agent in a container
+/// may do only if it is given that group too. `None` for root, whose agent has the workspace's own group.
+///
+/// # Errors
+/// Whatever the system says about the folder.
+#[cfg(unix)]
+pub(crate) fn shared_group(folder: &Path) -> std::io::Result<Option<u32>> {
+    use std::os::unix::fs::MetadataExt;
+    let group = std::fs::metadata(folder)?.gid();
+    let ours = rustix::process::getgroups()?.into_iter().map(rustix::process::Gid::as_raw);
+    Ok(is_shared(group, of_us(), ours).then_some(group))
+}
+
+/// Windows has no such groups.
+#[cfg(windows)]
+pub(crate) fn shared_group(_folder: &Path) -> std::io::Result<Option<u32>> {
+    Ok(None)
+}
+
+#[cfg(unix)]
+fn is_shared(group: u32, own: Owner, mut ours: impl Iterator<Item = u32>) -> bool {
+    own.uid != 0 && group != own.gid && ours.any(|known| known == group)
+}
+
 /// Makes the folder of a workspace's conversations, and gives it and what is in it to `owner` where that is allowed,
 /// which it is for root: a conversation that its reader may not open looks as if it were not there
 /// (`DESIGN.md`, "Whose files").
@@ -61,33 +88,7 @@ fn give(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
     if rustix::process::geteuid().as_raw() != 0 {
         return Ok(());
     }
-    give_tree(path, owner)
-}
-
-#[cfg(unix)]
-fn give_tree(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
-    use std::os::unix::fs::MetadataExt;
-    let failed = |error: std::io::Error| (path.to_path_buf(), error);
-    // Links are given themselves, never what they lead to.
-    let metadata = path.symlink_metadata().map_err(failed)?;
-    if (metadata.uid(), metadata.gid()) != (owner.uid, owner.gid) {
-        std::os::unix::fs::lchown(path, Some(owner.uid), Some(owner.gid)).map_err(failed)?;
-    }
-    if metadata.is_dir() {
-        for entry in std::fs::read_dir(path).map_err(failed)? {
-            give_below(&entry.map_err(failed)?.path(), owner)?;
-        }
-    }
-    Ok(())
-}
-
-/// The agent may remove its own files meanwhile; what is gone need not be given.
-#[cfg(unix)]
-fn give_below(path: &Path, owner: Owner) -> Result<(), (PathBuf, std::io::Error)> {
-    match give_tree(path, owner) {
-        Err((_, error)) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        given => given,
-    }
+    tree::give(path, owner)
 }
 
 #[cfg(windows)]
@@ -122,36 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_away_meanwhile_is_no_failure_but_the_bucket_itself_is() {
-        let root = tempfile::tempdir().unwrap();
-        let own = of_us();
-        let gone = root.path().join("gone");
-        assert!(give_below(&gone, own).is_ok(), "a file that has gone needs no owner");
-        let (path, error) = give_tree(&gone, own).unwrap_err();
-        assert_eq!((path, error.kind()), (gone, std::io::ErrorKind::NotFound), "a bucket that has gone is missed");
-        std::fs::write(root.path().join("file"), "").unwrap();
-        let (_, error) = give_below(&root.path().join("file/below"), own).unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::NotADirectory, "any other trouble is told");
-
-        // Files that come and go while the folder is gone through, until both have met often enough.
-        let busy = root.path().join("busy");
-        std::fs::create_dir(&busy).unwrap();
-        let over = std::sync::atomic::AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                    for number in 0..50 {
-                        std::fs::write(busy.join(format!("{number}")), "").unwrap();
-                    }
-                    for number in 0..50 {
-                        std::fs::remove_file(busy.join(format!("{number}"))).unwrap();
-                    }
-                }
-            });
-            let given = (0..500).try_for_each(|_| give_tree(&busy, own));
-            over.store(true, std::sync::atomic::Ordering::Relaxed);
-            assert!(given.is_ok(), "files that vanish on the way stop nothing: {given:?}");
-        });
+    fn a_group_is_shared_where_it_is_ours_and_not_our_first() {
+        let cases = [
+            (1000, 50, vec![100, 50], true),
+            (1000, 50, vec![100], false),
+            (1000, 100, vec![100, 50], false),
+            (0, 50, vec![100, 50], false),
+        ];
+        for (uid, group, ours, expected) in cases {
+            let own = Owner { uid, gid: 100 };
+            let shared = is_shared(group, own, ours.iter().copied());
+            assert_eq!(shared, expected, "the group {group} and {uid} in {ours:?}");
+        }
     }
 
     #[test]

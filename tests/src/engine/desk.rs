@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use super::{Engine, see};
 use crate::desktop::{make_executable, program};
+use crate::spawn;
 
 /// How long an image may take that nobody has built yet.
 const BUILT: Duration = Duration::from_mins(10);
@@ -44,6 +45,7 @@ lines.on('line', line => {
 #[derive(Debug)]
 pub struct Desk {
     folder: TempDir,
+    project: PathBuf,
     environment: BTreeMap<String, String>,
     settings: Settings,
 }
@@ -77,11 +79,65 @@ impl Desk {
             ("GEMRA_CLAUDE".to_owned(), path("claude")),
             ("DOCKER_HOST".to_owned(), Engine::shared().address().to_owned()),
         ]);
-        let desk = Self { folder, environment, settings: Settings::default() };
-        if rustix::process::geteuid().is_root() {
-            chown(desk.workspace(), Some(1000), Some(1000)).expect("root gives folders away");
-        }
+        let project = folder.path().join("project");
+        let desk = Self { folder, project, environment, settings: Settings::default() };
+        desk.give_workspace();
         desk.host_version("echo '9.9.9 (Claude Code)'")
+    }
+
+    /// The same with a workspace in a folder of this name below the usual one. To be said first.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn below(mut self, name: &str) -> Self {
+        self.project.push(name);
+        std::fs::create_dir_all(&self.project).expect("the folder is ours");
+        self.give_workspace();
+        self
+    }
+
+    /// Moves the agent as another user, who has these groups beside the first, in a process of its own; what that says
+    /// at the end. Only root can do so.
+    ///
+    /// # Panics
+    /// Where the process cannot be started, or fails.
+    pub fn enter_as(&self, user: u32, groups: &[u32]) -> String {
+        for name in ["home", "user"] {
+            chown(self.folder.path().join(name), Some(user), Some(user)).expect("root gives folders away");
+        }
+        // Where everybody can start them: the target folder may lie where others cannot look.
+        let [probe, agent] = ["engine-probe", "scripted-agent"].map(|name| self.folder.path().join(name));
+        std::fs::copy(program("engine-probe"), &probe).expect("the folder is ours");
+        std::fs::copy(program("scripted-agent"), &agent).expect("the folder is ours");
+        let claude = self.folder.path().join("claude");
+        let text = std::fs::read_to_string(&claude).expect("the folder is ours");
+        let text = text.replace(&program("scripted-agent").display().to_string(), &agent.display().to_string());
+        std::fs::write(&claude, text).expect("the folder is ours");
+        let groups = groups.iter().fold(user.to_string(), |list, group| format!("{list},{group}"));
+        let mut command = spawn::command("setpriv");
+        command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg(format!("--groups={groups}"));
+        command.arg("--").arg(&probe).arg("enter").arg(self.workspace());
+        command.env_clear().envs(&self.environment).env("DOCKER_HOST", Engine::shared().open_address());
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(self.folder.path());
+        let output = spawn::output(&mut command).expect("setpriv starts the probe");
+        let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert!(output.status.success(), "the probe runs: {said} {}", String::from_utf8_lossy(&output.stderr));
+        said
+    }
+
+    /// What the script in the container has said, stderr included.
+    ///
+    /// # Panics
+    /// Where it has said nothing.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.workspace().join("said.txt")).expect("the script has run")
+    }
+
+    fn give_workspace(&self) {
+        if rustix::process::geteuid().is_root() {
+            chown(&self.project, Some(1000), Some(1000)).expect("root gives folders away");
+        }
     }
 
     /// The same with another variable in the app's environment.
@@ -153,7 +209,7 @@ impl Desk {
     /// # Panics
     /// Where it has gone.
     pub fn workspace(&self) -> PathBuf {
-        self.folder.path().join("project").canonicalize().expect("the workspace is there")
+        self.project.canonicalize().expect("the workspace is there")
     }
 
     /// Starts the app and opens the tab.
@@ -227,7 +283,7 @@ impl Moving {
     /// # Panics
     /// Where it has said nothing.
     pub fn said(&self) -> String {
-        std::fs::read_to_string(self.desk.workspace().join("said.txt")).expect("the script has run")
+        self.desk.said()
     }
 
     /// The container, as the engine's inspection tells it.

@@ -114,6 +114,7 @@ impl Lab {
             image: image.tag.clone(),
             uid: owner.0,
             gid: owner.1,
+            groups: Vec::new(),
             network: Network::Host,
             limits: Limits::usual(about),
             certificates: false,

@@ -109,17 +109,17 @@ impl Surroundings {
 
     /// The version of the host's CLI; `None` where there is none. Asked once for each CLI: it takes half a second.
     pub(crate) async fn cli_version(&self) -> Option<String> {
-        let program = find::find(self.search()).await.ok()?.program;
-        let changed = tokio::fs::metadata(&program).await.and_then(|metadata| metadata.modified()).ok()?;
+        let found = find::find(self.search()).await.ok()?;
+        let changed = tokio::fs::metadata(&found.program).await.and_then(|metadata| metadata.modified()).ok()?;
         let mut known = self.versions.lock().await;
         if let Some((path, at, version)) = &*known
-            && *path == program
+            && *path == found.program
             && *at == changed
         {
             return Some(version.clone());
         }
-        let version = find::version(&program).await?;
-        *known = Some((program, changed, version.clone()));
+        let version = find::version(&found).await?;
+        *known = Some((found.program, changed, version.clone()));
         Some(version)
     }
 

@@ -161,6 +161,7 @@ fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
         nano_cpus: wish.limits.cpu_thousandths.map(|thousandths| signed(thousandths.saturating_mul(1_000_000))),
         shm_size: Some(signed(wish.limits.shm)),
         mounts: Some(mounts),
+        group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
     }
 }

@@ -133,16 +133,24 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    let bucket = sessions::bucket(&surroundings.claude_folder(&workspace), &workspace);
     // A rootless engine's root is the user, to whom the files belong already.
     let rootless = image.engine.about().rootless;
     let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
     let common = {
-        let (workspace, bucket) = (workspace.clone(), bucket.clone());
-        tokio::task::spawn_blocking(move || (owner::hand_over(&bucket, holder), git::common_folder(&workspace)))
+        let (workspace, folder) = (workspace.clone(), surroundings.claude_folder(&workspace));
+        tokio::task::spawn_blocking(move || {
+            let bucket = sessions::bucket(&folder, &workspace);
+            let git_common_dir = git::common_folder(&workspace);
+            let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
+            (owner::hand_over(&bucket, holder), bucket, git_common_dir, groups)
+        })
     };
-    let (handed, git_common_dir) = common.await.map_err(|error| start_failed(&error.to_string()))?;
+    let (handed, bucket, git_common_dir, groups) = common.await.map_err(|error| start_failed(&error.to_string()))?;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
+    let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
+    if !groups.is_empty() {
+        news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&groups))));
+    }
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
     let launch = launch(order, Conversation::New(String::new()));
@@ -155,6 +163,7 @@ pub async fn enter(
         image: image.name.clone(),
         uid: image.uid,
         gid: image.gid,
+        groups,
         network: Network::Host,
         limits: Limits::usual(image.engine.about()),
         certificates: image.certificates,
@@ -272,6 +281,20 @@ async fn owner_of(workspace: &Workspace) -> Result<owner::Owner, Failure> {
         .map_err(std::io::Error::other)
         .and_then(|owner| owner)
         .map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))
+}
+
+/// The groups by which the user may use the workspace and its repository, beside the first one. The ids that a rootless
+/// engine's container knows are others, so that this is not asked there.
+fn groups(workspace: &Path, git_common_dir: Option<&Path>) -> std::io::Result<Vec<u32>> {
+    let mut groups = Vec::new();
+    for folder in [Some(workspace), git_common_dir].into_iter().flatten() {
+        groups.extend(owner::shared_group(folder)?.filter(|group| !groups.contains(group)));
+    }
+    Ok(groups)
+}
+
+fn numbers(groups: &[u32]) -> String {
+    groups.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Tells the build's progress until there is an image, or none.

@@ -22,6 +22,8 @@ pub struct Search {
     pub shell: Option<PathBuf>,
     /// `HOME`: where that profile is.
     pub home: Option<PathBuf>,
+    /// `PATHEXT`: on Windows, the endings of programs in the order in which they are tried.
+    pub endings: Option<String>,
 }
 
 impl Search {
@@ -32,6 +34,7 @@ impl Search {
             path: environment.os("PATH"),
             shell: environment.path("SHELL"),
             home: environment.home(),
+            endings: environment.text("PATHEXT"),
         }
     }
 
@@ -53,17 +56,13 @@ impl Search {
     /// The PATH of the user's login shell: a program started from a desktop does not get what the shell's profile adds.
     async fn login_path(&self) -> Option<OsString> {
         let shell = self.shell.as_ref()?;
-        // Shells of another family print their PATH in another way, and are not worth guessing at.
-        let name = shell.file_name()?.to_str()?;
-        if !["sh", "bash", "zsh", "dash", "ksh"].contains(&name) {
-            return None;
-        }
+        let ways = ways_to_ask(shell.file_name()?.to_str()?);
         let known = [("HOME", self.home.clone().map(OsString::from)), ("PATH", self.path.clone())];
         let environment: Vec<_> = known.into_iter().filter(|(_, value)| value.is_some()).collect();
-        for flags in ["-ilc", "-lc"] {
+        for flags in ways {
             let program = Program {
                 path: shell.clone(),
-                args: vec![flags.into(), "printf '\\n__gemra__%s\\n' \"$PATH\"".into()],
+                args: flags.iter().chain([&TELL_PATH]).map(Into::into).collect(),
                 folder: std::env::temp_dir(),
                 environment: environment.iter().map(|(name, value)| ((*name).into(), value.clone())).collect(),
             };
@@ -74,6 +73,22 @@ impl Search {
             }
         }
         None
+    }
+}
+
+/// What a shell is told to run. Shells write a list of folders in several ways, and hand it on to programs in one: so
+/// another program says it, by its full path, because the list need not hold the usual folders. This is quoted so that
+/// every family of shells reads the same words.
+const TELL_PATH: &str = r#"/bin/sh -c 'printf "\n__gemra__%s\n" "$PATH"'"#;
+
+/// How a shell of this name is asked, one way after the other: as the one of a terminal, which reads what a user
+/// writes into it, and as a login shell at least. A program of another name is no shell that is known to come back.
+fn ways_to_ask(shell: &str) -> &'static [&'static [&'static str]] {
+    match shell {
+        "sh" | "bash" | "zsh" | "dash" | "ksh" | "mksh" | "fish" | "nu" => &[&["-i", "-l", "-c"], &["-l", "-c"]],
+        // With a command they take no `-l`; their `.tcshrc` or `.cshrc` is read in any case.
+        "tcsh" | "csh" => &[&["-c"]],
+        _ => &[],
     }
 }
 
@@ -121,29 +136,45 @@ pub async fn find(search: Search) -> Result<Found, NotFound> {
         let found = Found { program: named.clone(), path: None };
         return if runnable(named) { Ok(found) } else { Err(NotFound::Named(named.clone())) };
     }
-    if let Some(program) = search.path.as_deref().and_then(on_path) {
+    let names = names(cfg!(windows), search.endings.as_deref());
+    if let Some(program) = search.path.as_deref().and_then(|path| on_path(path, &names)) {
         return Ok(Found { program, path: None });
     }
     let login = search.login_path().await.ok_or(NotFound::NotOnPath)?;
-    on_path(&login).map(|program| Found { program, path: Some(login) }).ok_or(NotFound::NotOnPath)
+    on_path(&login, &names).map(|program| Found { program, path: Some(login) }).ok_or(NotFound::NotOnPath)
 }
 
-/// The version that the CLI at `path` says it has, such as `2.1.197`.
-pub async fn version(path: &Path) -> Option<String> {
+/// The version that a CLI says it has, such as `2.1.197`.
+pub async fn version(cli: &Found) -> Option<String> {
+    let mut environment = vec![("DISABLE_AUTOUPDATER".into(), Some("1".into()))];
+    // A CLI that is a script is started by a program that may be on that PATH alone.
+    environment.extend(cli.path.clone().map(|path| ("PATH".into(), Some(path))));
     let program = Program {
-        path: path.to_path_buf(),
+        path: cli.program.clone(),
         args: vec!["--version".into()],
         folder: std::env::temp_dir(),
-        environment: vec![("DISABLE_AUTOUPDATER".into(), Some("1".into()))],
+        environment,
     };
     let finished = spawn::run(&program, Duration::from_secs(20)).await.ok()?;
     let version = finished.stdout.split_whitespace().next()?.to_owned();
     version.starts_with(|first: char| first.is_ascii_digit()).then_some(version)
 }
 
-fn on_path(path: &OsStr) -> Option<PathBuf> {
-    let name = if cfg!(windows) { "claude.exe" } else { "claude" };
-    std::env::split_paths(path).map(|folder| folder.join(name)).find(|candidate| runnable(candidate))
+/// What the CLI's file may be called. On Windows its own installer makes an `.exe` and npm a `.cmd`; other endings, which
+/// are other people's programs or need one to run them, are not taken.
+fn names(windows: bool, endings: Option<&str>) -> Vec<String> {
+    if !windows {
+        return vec!["claude".to_owned()];
+    }
+    let endings = endings.unwrap_or(".COM;.EXE;.BAT;.CMD").to_lowercase();
+    let known = endings.split(';').filter(|ending| [".exe", ".cmd"].contains(ending));
+    known.map(|ending| format!("claude{ending}")).collect()
+}
+
+/// The first of the names in the first folder that has one.
+fn on_path(path: &OsStr, names: &[String]) -> Option<PathBuf> {
+    let candidates = |folder: PathBuf| names.iter().map(move |name| folder.join(name));
+    std::env::split_paths(path).flat_map(candidates).find(|candidate| runnable(candidate))
 }
 
 #[cfg(unix)]
@@ -185,12 +216,9 @@ mod tests {
         let expected = fake_cli(good.path(), 0o755);
         let path = std::env::join_paths([bad.path(), good.path()]).unwrap();
         let found = find(Search { path: Some(path), ..Search::default() }).await;
-        assert_eq!(
-            found,
-            Ok(Found { program: expected.clone(), path: None }),
-            "a file that cannot be run is passed over"
-        );
-        assert_eq!(version(&expected).await.as_deref(), Some("2.1.197"), "the version is its first word");
+        assert_eq!(found, Ok(Found { program: expected, path: None }), "a file that cannot be run is passed over");
+        let found = found.unwrap();
+        assert_eq!(version(&found).await.as_deref(), Some("2.1.197"), "the version is its first word");
     }
 
     /// A user with this profile and a folder `tools`, and what the environment says to a program of a desktop's.
@@ -228,15 +256,81 @@ mod tests {
         }
     }
 
+    /// Programs that are called like other families' shells and take only what those take: one flag after the other, or
+    /// no flag but `-c`. Real ones are asked by the suite `cli`, where they are installed.
+    #[tokio::test]
+    async fn shells_of_other_families_are_asked_in_their_own_ways() {
+        for (name, flags) in [("fish", "-i -l -c"), ("nu", "-l -c"), ("tcsh", "-c")] {
+            let (home, tools, environment) = desktop("", &format!("{name} is put here"));
+            let program = fake_cli(&tools, 0o755);
+            let shell = home.path().join(name);
+            let count = flags.split(' ').count();
+            let text = format!(
+                "#!/bin/sh\ncase \"$*\" in '{flags} /bin/sh '*) ;; *) echo no such option >&2; exit 1;; esac\n\
+                 shift {count}; echo welcome; PATH=\"$HOME/tools\"; export PATH; eval \"$1\"\n"
+            );
+            std::fs::write(&shell, text).unwrap();
+            std::fs::set_permissions(&shell, std::fs::Permissions::from_mode(0o755)).unwrap();
+            let search = Search { shell: Some(shell), ..Search::of(&environment) };
+            let expected = Found { program, path: Some(tools.into()) };
+            assert_eq!(find(search).await, Ok(expected), "{name} tells where its tools are");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cli_that_is_a_script_is_asked_on_the_path_that_has_its_interpreter() {
+        let (home, tools, environment) = desktop("PATH=\"$HOME/tools:/usr/bin:/bin\"", "/bin/sh");
+        let node = format!("node-{}", uuid::Uuid::new_v4().simple());
+        std::os::unix::fs::symlink("/bin/sh", tools.join(&node)).unwrap();
+        let cli = tools.join("claude");
+        std::fs::write(&cli, format!("#!/usr/bin/env {node}\necho '2.1.198 (Claude Code)'\n")).unwrap();
+        std::fs::set_permissions(&cli, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let found = find(Search::of(&environment)).await.unwrap();
+        assert_eq!(
+            version(&found).await.as_deref(),
+            Some("2.1.198"),
+            "as it would answer in {}",
+            home.path().display()
+        );
+        let alone = Found { path: None, ..found };
+        assert_eq!(version(&alone).await, None, "nobody else's PATH has the interpreter");
+    }
+
+    #[test]
+    fn on_windows_both_kinds_of_installation_are_found_in_the_systems_order() {
+        let cases = [
+            (None, vec!["claude.exe", "claude.cmd"]),
+            (Some(".COM;.EXE;.BAT;.CMD;.VBS;.JS"), vec!["claude.exe", "claude.cmd"]),
+            (Some(".CMD;.EXE"), vec!["claude.cmd", "claude.exe"]),
+            (Some(".cmd"), vec!["claude.cmd"]),
+        ];
+        for (endings, expected) in cases {
+            assert_eq!(names(true, endings), expected, "{endings:?}");
+        }
+        assert_eq!(names(false, Some(".EXE")), ["claude"], "elsewhere a program has no ending");
+        let [one, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let file = |folder: &Path, name: &str| {
+            std::fs::rename(fake_cli(folder, 0o755), folder.join(name)).unwrap();
+            folder.join(name)
+        };
+        let path = std::env::join_paths([one.path(), other.path()]).unwrap();
+        let (exe, shim) = (file(other.path(), "claude.exe"), file(one.path(), "claude.cmd"));
+        let names = names(true, None);
+        assert_eq!(on_path(&path, &names), Some(shim), "the first folder decides, and npm's shim is a CLI");
+        let first = file(one.path(), "claude.exe");
+        assert_eq!(on_path(&path, &names), Some(first), "and within it the order");
+        assert_eq!(on_path(other.path().as_os_str(), &names), Some(exe));
+    }
+
     #[tokio::test]
     async fn a_shell_that_does_not_tell_its_path_adds_nothing() {
         let (home, tools, environment) = desktop("PATH=\"$HOME/tools:$PATH\"", "/bin/sh");
         fake_cli(&tools, 0o755);
         let known = Search::of(&environment);
         assert!(find(known.clone()).await.is_ok(), "the profile is one that leads to the CLI");
-        let fish = home.path().join("fish");
-        std::os::unix::fs::symlink("/bin/sh", &fish).unwrap();
-        for shell in [None, Some(fish), Some(home.path().join("gone/sh"))] {
+        let unknown = home.path().join("hush");
+        std::os::unix::fs::symlink("/bin/sh", &unknown).unwrap();
+        for shell in [None, Some(unknown), Some(home.path().join("gone/sh"))] {
             let search = Search { shell: shell.clone(), ..known.clone() };
             assert_eq!(search.terminal_path().await, None, "{shell:?} is not asked, or says nothing");
             assert_eq!(find(search).await, Err(NotFound::NotOnPath), "{shell:?}");

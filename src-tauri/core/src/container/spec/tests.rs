@@ -13,6 +13,7 @@ fn wish() -> Wish {
         image: "gemra-claude:0123456789ab".to_owned(),
         uid: 1000,
         gid: 1001,
+        groups: Vec::new(),
         network: Network::Host,
         limits: Limits {
             memory: Some(6 << 30),
@@ -101,6 +102,14 @@ fn it_is_hardened_and_limited() {
         (None, None, None, None),
         "none asked"
     );
+}
+
+#[test]
+fn groups_are_added_only_where_some_are_wished_for() {
+    assert_eq!(host(&made(|_| {})).group_add, None, "usually the user's own is enough");
+    let plan = made(|wish| wish.groups = vec![50, 4321]);
+    assert_eq!(host(&plan).group_add.as_deref(), Some(["50".to_owned(), "4321".to_owned()].as_slice()), "by number");
+    assert_eq!(plan.body.user.as_deref(), Some("1000:1001"), "the first one stays");
 }
 
 #[test]

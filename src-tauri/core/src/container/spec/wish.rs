@@ -29,6 +29,8 @@ pub struct Wish {
     pub uid: u32,
     /// Its group.
     pub gid: u32,
+    /// More groups that it has: those of mounted folders that the user may write to through them alone.
+    pub groups: Vec<u32>,
     /// The network.
     pub network: Network,
     /// Limits.
