@@ -46,7 +46,7 @@ async fn ask_means_ask_whatever_a_workspace_says() {
     let mode = json!({"permissions": {"defaultMode": "acceptEdits"}});
     std::fs::create_dir_all(project.join(".claude")).unwrap();
     home.write(&project.join(".claude/settings.json"), &mode.to_string());
-    let app = App::launch("mode-of-the-workspace", &home, &api, &Options::real(&[project.clone()])).await;
+    let app = App::launch("mode-of-the-workspace", &home, &api, &Options::real(std::slice::from_ref(&project))).await;
     app.send(&format!("write: {} planted", project.join("new.txt").display())).await;
     app.until("it asks", LONG, async |page| (page.asks == 1).then_some(())).await;
     assert!(!project.join("new.txt").exists(), "nothing was written unasked");
@@ -59,7 +59,7 @@ async fn always_for_a_file_is_shown_by_the_mode_picker_and_taken_back_there() {
     let api = ModelApi::start();
     let home = Home::new();
     let project = home.workspace("project");
-    let app = App::launch("mode-by-always", &home, &api, &Options::real(&[project.clone()])).await;
+    let app = App::launch("mode-by-always", &home, &api, &Options::real(std::slice::from_ref(&project))).await;
     let write = |name: &str| format!("write: {} text", project.join(name).display());
     let mode = async |words: &str| {
         let script = "return document.querySelector('[data-testid=mode-picker]').innerText.trim();";

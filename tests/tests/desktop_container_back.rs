@@ -81,8 +81,13 @@ async fn the_agent_inside_begins_only_when_the_one_on_the_host_has_gone() {
     let claude = "RUN printf '#!/bin/sh\\n: >/workspace/began\\nexec sleep 600\\n' >/usr/local/bin/claude \
                   && chmod 755 /usr/local/bin/claude";
     home.write(&project.join("Dockerfile.claude"), &format!("FROM {BASE}\n{claude}\n"));
-    let app =
-        App::launch("container-one-at-a-time", &home, &api, &Options::scripted(&[project.clone()]).engine()).await;
+    let app = App::launch(
+        "container-one-at-a-time",
+        &home,
+        &api,
+        &Options::scripted(std::slice::from_ref(&project)).engine(),
+    )
+    .await;
     // Deaf to the end of its input, so that its leaving takes the whole ladder.
     for text in ["ignore-eof", "say ready"] {
         app.send(text).await;

@@ -14,6 +14,8 @@ pub struct Standing {
     pub rounds: Vec<Vec<ToolResult>>,
     /// The paths that `Read` and `Write` calls of this conversation have named.
     pub touched: Vec<String>,
+    /// The file that the agent wants a plan written to, where it has named one.
+    pub plan_file: Option<String>,
 }
 
 /// What one tool call gave back.
@@ -54,7 +56,25 @@ pub fn standing(body: &Value) -> Standing {
         }
     }
     let times = all_said.iter().filter(|text| **text == said).count();
-    Standing { said, times, rounds, touched }
+    Standing { said, times, rounds, touched, plan_file: plan_file(body) }
+}
+
+/// The agent names it in a reminder, as a path among other words.
+fn plan_file(body: &Value) -> Option<String> {
+    fn find(value: &Value) -> Option<String> {
+        match value {
+            Value::String(text) => {
+                let mut words = text.split(|c: char| c.is_whitespace() || "\"'`()<>".contains(c));
+                let named =
+                    words.find(|word| word.starts_with('/') && word.contains("/plans/") && word.contains(".md"));
+                named.map(|word| word.split_inclusive(".md").next().unwrap_or(word).to_owned())
+            }
+            Value::Array(all) => all.iter().rev().find_map(find),
+            Value::Object(all) => all.values().find_map(find),
+            _ => None,
+        }
+    }
+    find(&body["messages"])
 }
 
 /// True for a request of the main conversation: it offers tools. The agent's side requests (titles, topics) offer none

@@ -18,7 +18,7 @@ use super::samples::{self, Call};
 /// | `edit: PATH OLD => NEW` | an `Edit` call, after a `Read` where the file is new to the conversation |
 /// | `read: PATH` | a `Read` call; then `done: RESULT` |
 /// | `question: TEXT ;; LABEL ;; LABEL…` | an `AskUserQuestion` call with these options; then `done: RESULT` |
-/// | `plan: TEXT` | an `ExitPlanMode` call with that plan; then `done: RESULT` |
+/// | `plan: TEXT` | in plan mode: the plan's file is written, then an `ExitPlanMode` call; then `done: RESULT` |
 /// | `think: TEXT` | a thinking block with the text, then `thought: TEXT` |
 /// | `slow: N [MS [WORD]]` | N words `w0 w1 …`, one each MS milliseconds (100); WORD instead of `w` |
 /// | `stream: N MS` | N deltas of a long markdown text, one each MS milliseconds |
@@ -83,7 +83,7 @@ pub fn plan(standing: &Standing, first: bool) -> Plan {
         "read" => with_tools(standing, || vec![tool("Read", json!({"file_path": rest}))]),
         "edit" => edit(standing, rest),
         "question" => with_tools(standing, || vec![question(rest)]),
-        "plan" => with_tools(standing, || vec![tool("ExitPlanMode", json!({"plan": rest}))]),
+        "plan" => propose(standing, rest),
         "think" => {
             Plan::Message(vec![Block::Thinking { deltas: split_words(rest) }, words(&format!("thought: {rest}"))])
         }
@@ -134,6 +134,15 @@ pub fn aside() -> Plan {
 
 fn say(text: &str) -> Plan {
     Plan::Message(vec![words(text)])
+}
+
+/// The agent shows the plan that is in the file which it has named.
+fn propose(standing: &Standing, plan: &str) -> Plan {
+    match (standing.rounds.as_slice(), &standing.plan_file) {
+        ([], Some(file)) => Plan::Message(vec![tool("Write", json!({"file_path": file, "content": plan}))]),
+        ([_], Some(_)) => Plan::Message(vec![tool("ExitPlanMode", json!({}))]),
+        (rounds, _) => done(rounds.last().map_or(&[], Vec::as_slice)),
+    }
 }
 
 /// The agent's own question, with its options behind it.
@@ -244,7 +253,7 @@ mod tests {
     use super::*;
 
     fn standing(said: &str) -> Standing {
-        Standing { said: said.into(), times: 1, rounds: Vec::new(), touched: Vec::new() }
+        Standing { said: said.into(), times: 1, rounds: Vec::new(), touched: Vec::new(), plan_file: None }
     }
 
     fn text(plan: &Plan) -> String {
