@@ -123,13 +123,15 @@ return [...entries, edges(document.querySelector('[data-testid=composer]').paren
 /// A folder with a name that anybody could have given it. Where another run has that one, its own has an end to it.
 fn folder(name: &str) -> TempDir {
     let plain = tempfile::Builder::new().prefix(name).rand_bytes(0).tempdir();
-    plain.or_else(|_| tempfile::Builder::new().prefix(&format!("{name}-")).tempdir()).unwrap()
+    plain
+        .or_else(|_| tempfile::Builder::new().prefix(&format!("{name}-")).tempdir())
+        .expect("a temporary folder can be made")
 }
 
 /// A project of the size of a picture, with tests that can be run.
 fn orchard(home: &Home, root: &Path) {
     for folder in ["src", "test"] {
-        std::fs::create_dir(root.join(folder)).unwrap();
+        std::fs::create_dir(root.join(folder)).expect("the project is writable");
     }
     let files = [
         ("package.json", r#"{"name": "orchard", "type": "module", "scripts": {"test": "node --test"}}"#),

@@ -1,4 +1,5 @@
-//! The status bar's pickers and its usage meter, worked by click: what is chosen reaches the real CLI and the model.
+//! The status bar, worked by click: what is chosen in its pickers reaches the real CLI and the model, its meter tells the
+//! usage, and the details' buttons leave the keyboard where it was.
 
 use std::sync::Arc;
 
@@ -172,4 +173,29 @@ async fn usage_is_shown_after_a_turn() {
     );
     assert!(!lines[0].starts_with("0 "), "the stand-in says how many tokens it was sent: {lines:?}");
     app.screenshot("usage").await;
+}
+
+#[tokio::test]
+async fn retry_and_use_host_leave_the_focus_with_the_container_button() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let nobody = format!("unix://{}", home.path("no-engine.sock").display());
+    let options = Options::real(&[home.workspace("project")]).env("DOCKER_HOST", &nobody);
+    let app = App::launch("details-focus", &home, &api, &options).await;
+    app.click("container-button").await;
+    app.until("nothing answers there", SOON, async |page| (page.details_code.is_some()).then_some(())).await;
+    app.watch_states().await;
+    app.click("retry").await;
+    // The second error comes from the retry, whose state before it took the button away.
+    app.until("it was tried again", SOON, async |_| {
+        let states = app.seen_states().await;
+        (states.len() > 2 && states.last().is_some_and(|state| state == "error")).then_some(())
+    })
+    .await;
+    app.until_focus("container-button").await;
+    app.screenshot("details-focus").await;
+    app.click("use-host").await;
+    app.until("the agent is on the host", SOON, async |page| (page.container.as_deref() == Some("off")).then_some(()))
+        .await;
+    app.until_focus("container-button").await;
 }

@@ -62,6 +62,16 @@ describe("the focus", () => {
     expect(document.activeElement).toBe(document.body);
   });
 
+  it("is not lost while another window covers this one", async () => {
+    const { host } = await show("ask");
+    one("allow").focus();
+    one("allow").dispatchEvent(new FocusEvent("focusout", { bubbles: true, relatedTarget: null }));
+    await after();
+    host.tab("tab-1").answer("ask-1", { kind: "allow" });
+    await after();
+    expect(focused()).toBe("composer");
+  });
+
   it("goes to the composer when the turn that was stopped has ended", async () => {
     const { host } = await show("working");
     await push(one("stop"));

@@ -63,13 +63,15 @@ export class Focus {
   }
 
   // A press on what takes no focus leaves it nowhere, and there it stays: that is the user's own doing. What was
-  // disabled or removed while it had the focus is not, and only after the event can they be told apart.
+  // disabled or removed while it had the focus is not, and has not lost it where only another window covers this one;
+  // they can be told apart after the event.
   #blurred(event: FocusEvent): void {
     const { target, relatedTarget } = event;
     if (relatedTarget !== null || target !== this.#last) return;
     queueMicrotask(() => {
-      if (this.#last === target && this.#last?.isConnected && !this.#last.matches(":disabled"))
-        this.#last = null;
+      const last = this.#last;
+      if (last !== target || !isNowhere()) return;
+      if (last?.isConnected && !last.matches(":disabled")) this.#last = null;
     });
   }
 
