@@ -192,7 +192,9 @@ async fn a_conversation_in_a_folder_with_a_long_path_is_there_inside() {
     };
     let bucket = buckets().pop().unwrap();
     let files = std::fs::read_dir(&bucket).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let files: Vec<String> = files.filter(|name| name.ends_with(".jsonl")).collect();
+    let files: Vec<String> = files
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
     assert_eq!(files.len(), 1, "one conversation was held: {files:?}");
 
     let mut moving = desk

@@ -257,8 +257,15 @@ pub(crate) fn words(error: &bollard::errors::Error) -> String {
     if let bollard::errors::Error::DockerResponseServerError { message, .. } = error {
         return message.trim().to_owned();
     }
-    let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
+    let mut text = match (error, source) {
+        // Its own words name a library that no user has heard of.
+        (bollard::errors::Error::HyperLegacyError { .. }, Some(inner)) => {
+            source = inner.source();
+            inner.to_string()
+        }
+        _ => error.to_string(),
+    };
     while let Some(inner) = source {
         let inner_text = inner.to_string();
         if !text.contains(&inner_text) {

@@ -109,12 +109,11 @@ impl From<&NotFound> for Failure {
             NotFound::Named(_) => "Correct GEMRA_CLAUDE or install the CLI there, then press Retry.",
             NotFound::NotOnPath => "Install it with the command below, then press Retry.",
         };
-        Self::new(
-            Code::ClaudeMissing,
-            "Claude Code is not installed",
-            format!("Gemra found no Claude CLI: {error}."),
-            action,
-        )
+        let title = match error {
+            NotFound::Named(_) => "The Claude CLI is not there",
+            NotFound::NotOnPath => "Claude Code is not installed",
+        };
+        Self::new(Code::ClaudeMissing, title, format!("Gemra found no Claude CLI: {error}."), action)
     }
 }
 
