@@ -191,8 +191,10 @@ async fn a_conversation_in_a_folder_with_a_long_path_is_there_inside() {
         listed.map(|entry| entry.unwrap().path()).collect()
     };
     let bucket = buckets().pop().unwrap();
-    let files: Vec<_> = std::fs::read_dir(&bucket).unwrap().map(|entry| entry.unwrap().path()).collect();
-    let files: Vec<_> = files.iter().filter(|path| path.extension().is_some_and(|end| end == "jsonl")).collect();
+    let files = std::fs::read_dir(&bucket).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let files: Vec<String> = files
+        .filter(|name| std::path::Path::new(name).extension().is_some_and(|extension| extension == "jsonl"))
+        .collect();
     assert_eq!(files.len(), 1, "one conversation was held: {files:?}");
 
     let mut moving = desk
@@ -202,7 +204,7 @@ async fn a_conversation_in_a_folder_with_a_long_path_is_there_inside() {
         .await;
     moving.enter().await;
     let seen = moving.said();
-    let id = files[0].file_stem().unwrap().to_str().unwrap();
+    let id = files[0].trim_end_matches(".jsonl");
     assert!(seen.contains(id) && seen.contains("on the host"), "the agent inside reads it: {seen:.2000}");
     assert_eq!(buckets(), [bucket], "and no other folder was made for this workspace");
     moving.quit().await;
