@@ -74,12 +74,30 @@ impl Engine {
     }
 
     fn reachable() -> Self {
-        let named = std::env::var("DOCKER_HOST").ok().filter(|address| !address.is_empty());
-        let address = named.unwrap_or_else(|| "unix:///var/run/docker.sock".to_owned());
-        let engine = Self { open_address: address.clone(), address, _daemon: None };
-        assert!(daemon::answers(&engine), "no engine answers at {}: start one, or run as root", engine.address);
-        engine
+        let addresses = addresses();
+        let found = addresses.iter().find(|address| daemon::answers(address));
+        let address = found.unwrap_or_else(|| {
+            panic!("no engine answers at {}: `cargo xtask test engine` says what to do", addresses.join(", "))
+        });
+        Self { open_address: address.clone(), address: address.clone(), _daemon: None }
     }
+}
+
+/// Where an engine of the user's may be: where `DOCKER_HOST` says, or else where Docker, Podman and their kin are known
+/// to listen. `cargo xtask` looks at the same (`src-tauri/xtask/src/engine.rs`), before it builds anything.
+fn addresses() -> Vec<String> {
+    if let Some(named) = std::env::var("DOCKER_HOST").ok().filter(|address| !address.is_empty()) {
+        return vec![named];
+    }
+    let below = |variable: &str, names: &[&str]| -> Vec<PathBuf> {
+        let folder = std::env::var_os(variable).map(PathBuf::from);
+        folder.into_iter().flat_map(|folder| names.iter().map(move |name| folder.join(name))).collect()
+    };
+    let mut all = vec![PathBuf::from("/var/run/docker.sock")];
+    all.extend(below("XDG_RUNTIME_DIR", &["docker.sock", "podman/podman.sock"]));
+    let of_home = [".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock"];
+    all.extend(below("HOME", &of_home));
+    all.into_iter().map(|path| format!("unix://{}", path.display())).collect()
 }
 
 /// Says something to whoever watches the tests run: what takes minutes, or is otherwise than usual.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tempfile::TempDir;
 use tests::engine::Engine;
-use tests::{desktop, spawn};
+use tests::{desktop, needs, spawn};
 
 /// The command line, built as its users get it.
 fn gemra() -> PathBuf {
@@ -259,6 +259,45 @@ fn the_cli_and_its_version_are_told() {
     let version = version.split_whitespace().next().unwrap();
     assert_eq!(json["claude"]["version"], version, "{words}");
     assert_eq!(json["claude"]["path"], program.to_str().unwrap(), "{words}");
+}
+
+/// A user whose terminal finds a CLI that is a script, and what runs it, in a folder that this shell's own file adds to
+/// PATH; and a start from a desktop, where PATH has nothing.
+fn found_by_a_terminals_shell(shell: &str, file: &str, text: &str) {
+    let Some(shell) = needs::program(shell, "it is a login shell that people have") else { return };
+    let user = User::new();
+    let tools = user.path("home/tools");
+    std::fs::create_dir(&tools).unwrap();
+    std::os::unix::fs::symlink("/bin/sh", tools.join("runs-the-cli")).unwrap();
+    let cli = tools.join("claude");
+    std::fs::write(&cli, "#!/usr/bin/env runs-the-cli\necho '9.8.7 (Claude Code)'\n").unwrap();
+    desktop::make_executable(&cli);
+    let file = user.path("home").join(file);
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, format!("echo welcome\n{text}\n")).unwrap();
+    let shell = shell.to_str().unwrap();
+    let environment = [("GEMRA_CLAUDE", ""), ("PATH", "/nowhere"), ("SHELL", shell)];
+    let (_, words, json) = user.doctor(&environment);
+    assert_eq!(json["claude"]["path"], cli.to_str().unwrap(), "{shell} leads to it: {words}");
+    assert_eq!(json["claude"]["version"], "9.8.7", "{shell} leads to what runs it as well: {words}");
+    std::fs::remove_file(&file).unwrap();
+    let (_, words, json) = user.doctor(&environment);
+    assert_eq!(json["claude"]["failure"]["code"], "claude-missing", "nothing else does: {words}");
+}
+
+#[test]
+fn what_a_terminal_with_fish_finds_is_found() {
+    found_by_a_terminals_shell("fish", ".config/fish/config.fish", "fish_add_path --global $HOME/tools");
+}
+
+#[test]
+fn what_a_terminal_with_zsh_finds_is_found() {
+    found_by_a_terminals_shell("zsh", ".zshrc", "path=($HOME/tools $path)");
+}
+
+#[test]
+fn what_a_terminal_with_tcsh_finds_is_found() {
+    found_by_a_terminals_shell("tcsh", ".tcshrc", "set path = ($HOME/tools $path)");
 }
 
 #[test]

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bollard::models::ContainerUpdateBody;
+use gemra_core::container::engine::Places;
+use gemra_core::environment::Environment;
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::flip::{self, BUILT};
-use tests::desktop::{App, Home, Options};
+use tests::desktop::{App, Home, Options, Page};
 use tests::engine::{BASE, Engine};
 use tests::model_api::ModelApi;
 use tests::needs;
@@ -127,6 +129,61 @@ async fn an_engine_that_is_not_there_or_does_not_run() {
     app.click("retry").await;
     app.until("it tries again", SOON, async |page| (page.container.as_deref() != Some("error")).then_some(())).await;
     app.until_container("running", BUILT).await;
+    assert!(said(&app, &api, "and inside too").await.contains("the host goes on"), "in the same conversation");
+    app.leave().await;
+    flip::assert_no_container(&home).await;
+}
+
+/// Lines of shell that hide every engine that is installed or runs on this machine. What stands over a program is no
+/// file, so that it is none; the sockets' folder is an empty one.
+fn no_engine(path: &str) -> String {
+    let folders = Places::usual(&Environment::of([("PATH", path)])).folders;
+    let folders: Vec<String> = folders.iter().map(|folder| format!("'{}'", folder.display())).collect();
+    format!(
+        "mount -t tmpfs none /run\n\
+         for folder in {}; do for program in docker dockerd podman; do\n\
+         if [ -e \"$folder/$program\" ]; then mount --bind /dev/null \"$folder/$program\"; fi\ndone; done",
+        folders.join(" ")
+    )
+}
+
+#[tokio::test]
+async fn an_engine_that_is_installed_and_then_started() {
+    if !needs::root("only root can hide the engines that this machine has") {
+        return;
+    }
+    let engine = Engine::shared();
+    let api = ModelApi::start();
+    let home = Home::new();
+    // What will have been installed later: a folder on PATH that is empty yet.
+    let tools = home.path("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    let mut options = Options::real(&[home.workspace("project")]).env("PATH", &path);
+    options.mounts = Some(no_engine(&path));
+    let app = App::launch("container-no-engine", &home, &api, &options).await;
+    app.click("container-button").await;
+    let docker = format!("docker, dockerd, podman in {}", tools.display());
+    let socket = home.runtime().join("docker.sock");
+    let known = format!("unix://{}", socket.display());
+    let parts = ["No container engine is installed", "apt install docker.io", "Looked for", &docker, &known];
+    until_error(&app, "engine-not-installed", &parts).await;
+    said(&app, &api, "the host goes on").await;
+
+    home.write(&tools.join("docker"), "");
+    app.details().await;
+    app.click("retry").await;
+    let another = |page: &Page| page.details_code.as_deref().is_some_and(|code| code != "engine-not-installed");
+    app.until("another error", SOON, async |page| another(page).then_some(())).await;
+    let parts = ["The container engine is not running", "an engine's program is installed", "systemctl start docker"];
+    until_error(&app, "engine-not-running", &parts).await;
+
+    link_engine(engine.address(), &socket);
+    app.click("retry").await;
+    app.until("it tries again", SOON, async |page| (page.container.as_deref() != Some("error")).then_some(())).await;
+    app.until_container("running", BUILT).await;
+    let details = app.details().await;
+    assert!(details.contains(&known) && details.contains("a known socket"), "nobody has named it: {details}");
     assert!(said(&app, &api, "and inside too").await.contains("the host goes on"), "in the same conversation");
     app.leave().await;
     flip::assert_no_container(&home).await;

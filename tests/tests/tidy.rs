@@ -233,6 +233,55 @@ fn the_readme_names_commands_that_exist() {
     none(&missing, "the README names commands that `cargo xtask --help` does not");
 }
 
+/// The texts between these two in a file's lines, where both are in one.
+fn between(path: &str, before: &str, after: &str) -> Vec<String> {
+    let text = read(path).unwrap_or_else(|| panic!("{path} is there"));
+    let found = text.lines().filter_map(|line| Some(line.split_once(before)?.1.split_once(after)?.0.to_owned()));
+    found.collect()
+}
+
+/// Whoever meets an error looks its code up; whoever reads of a code can meet it.
+#[test]
+fn the_readme_has_a_row_for_every_code_and_for_no_other() {
+    let mut codes = between("src-tauri/core/src/failure.rs", " => \"", "\",");
+    assert!(codes.len() > 20 && codes.contains(&"timeout".to_owned()), "these are core's codes: {codes:?}");
+    // The page's own, for what broke the rule that every failure has one.
+    let own = between("ui/src/state/failure.ts", "code: \"", "\"");
+    assert_eq!(own.len(), 1, "the page has one of its own: {own:?}");
+    codes.extend(own);
+    let readme = read("README.md").unwrap();
+    let (_, troubles) = readme.split_once("\n## Troubleshooting\n").expect("it has a chapter on troubles");
+    let troubles = troubles.split("\n## ").next().unwrap_or_default();
+    let rows = troubles.lines().filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0.to_owned()));
+    let rows: Vec<String> = rows.collect();
+    let missing: Vec<String> = codes.iter().filter(|code| !rows.contains(code)).cloned().collect();
+    none(&missing, "these codes have no row in the README's troubleshooting");
+    let stray: Vec<String> = rows.iter().filter(|row| !codes.contains(row)).cloned().collect();
+    none(&stray, "the README's troubleshooting tells of codes that nothing has");
+    let mut twice = rows.clone();
+    twice.sort();
+    twice.dedup();
+    assert_eq!(twice.len(), rows.len(), "each code has one row: {rows:?}");
+}
+
+/// Each system's packager, and on Windows the compiler, wants an icon of its own kind.
+#[test]
+fn the_icons_are_there_and_are_what_their_names_say() {
+    let config: serde_json::Value = serde_json::from_str(&read("src-tauri/tauri.conf.json").unwrap()).unwrap();
+    let listed = config["bundle"]["icon"].as_array().expect("it lists icons").iter();
+    let listed: Vec<&str> = listed.map(|icon| icon.as_str().expect("a path")).collect();
+    let beginnings: [(&str, &[u8]); 3] = [("png", b"\x89PNG"), ("ico", &[0, 0, 1, 0]), ("icns", b"icns")];
+    for (kind, beginning) in beginnings {
+        let of_kind = listed.iter().filter(|path| Path::new(path).extension().is_some_and(|ending| ending == kind));
+        let files: Vec<PathBuf> = of_kind.map(|path| root().join("src-tauri").join(path)).collect();
+        assert!(!files.is_empty(), "there is one of kind {kind}: {listed:?}");
+        for file in files {
+            let bytes = std::fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(bytes.starts_with(beginning), "{} is what its name says", file.display());
+        }
+    }
+}
+
 #[test]
 fn nothing_of_one_machine_is_in_the_files() {
     // Put together here, so that this file does not hold what it looks for.

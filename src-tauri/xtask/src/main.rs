@@ -9,6 +9,7 @@ mod arguments;
 mod bench;
 mod build;
 mod dist;
+mod engine;
 mod node;
 mod run_app;
 mod spawn;

@@ -61,8 +61,11 @@ pub(crate) const SUITES: [Suite; 7] = [
 pub(crate) fn test(tree: &Tree, names: &[String], consent: Consent) -> Result<ExitCode, Trouble> {
     let targets = Targets::find(&tree.root.join("tests/tests"))?;
     let mut preparation = Preparation { tree, consent, done: BTreeMap::new() };
+    let wanted: Vec<&Suite> =
+        SUITES.iter().filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name)).collect();
+    tell_what_cannot_run(&wanted, &mut preparation);
     let mut rows = Vec::new();
-    for suite in SUITES.iter().filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name)) {
+    for suite in wanted {
         println!("\n==== {} ====", suite.name);
         let started = Instant::now();
         let tally = run(suite, &targets, &mut preparation);
@@ -71,6 +74,23 @@ pub(crate) fn test(tree: &Tree, names: &[String], consent: Consent) -> Result<Ex
     let text = tally::report(&rows);
     print!("{text}");
     Ok(if tally::is_failure(&rows) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// What the machine lacks is told now: the suites that need it come last, after much building.
+fn tell_what_cannot_run(wanted: &[&Suite], preparation: &mut Preparation) {
+    let needy: Vec<&str> = wanted.iter().filter(|suite| can_be_needy(suite)).map(|suite| suite.name).collect();
+    if !needy.is_empty()
+        && let Err(why) = preparation.ensure(TestPackages)
+    {
+        println!("== these suites cannot run: {}\n   {why}", needy.join(", "));
+        if needy.len() < wanted.len() {
+            println!("   The others run now.");
+        }
+    }
+}
+
+fn can_be_needy(suite: &Suite) -> bool {
+    suite.needs.contains(&TestPackages) && (cfg!(target_os = "linux") || suite.linux_only.is_none())
 }
 
 /// Gives a command the environment that tests run in: the CLI and the programs of this checkout, and no account.

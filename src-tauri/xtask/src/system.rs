@@ -5,6 +5,7 @@ use std::env;
 use std::io::{IsTerminal, Write};
 use std::process::Command;
 
+use crate::engine;
 use crate::spawn;
 use crate::trouble::Trouble;
 
@@ -57,12 +58,36 @@ const TESTS: &[Package] = &[
     Package { name: "debootstrap", or: &["debootstrap"] },
     Package { name: "xclip", or: &["xclip"] },
     Package { name: "fonts-dejavu-core", or: &[] },
+    // Login shells that people have, for the search for the CLI.
+    Package { name: "fish", or: &["fish"] },
+    Package { name: "tcsh", or: &["tcsh"] },
+    Package { name: "zsh", or: &["zsh"] },
 ];
 
-/// Sees to the system's packages: finds them, or installs them with apt, or says what to do.
+/// Sees to the system's packages: finds them, or installs them with apt, or says what to do. And, before anything is
+/// built for them, to an engine that answers.
 pub(crate) fn ensure(purpose: Purpose, consent: Consent) -> Result<(), Trouble> {
+    ensure_packages(purpose, consent)?;
+    if cfg!(not(unix)) || purpose == Purpose::Build {
+        return Ok(());
+    }
+    match (purpose, is_root()?) {
+        // They start a daemon of their own.
+        (Purpose::Tests, true) => Ok(()),
+        (Purpose::Tests, false) => engine::ensure_answer(),
+        // The app opens without one, and says the same.
+        _ => {
+            if let Err(trouble) = engine::ensure_answer() {
+                println!("== the Container button will not work yet: {trouble}");
+            }
+            Ok(())
+        }
+    }
+}
+
+fn ensure_packages(purpose: Purpose, consent: Consent) -> Result<(), Trouble> {
     if cfg!(not(target_os = "linux")) {
-        return ensure_elsewhere();
+        return ensure_elsewhere(purpose);
     }
     if !spawn::is_on_path("apt-get") || !spawn::is_on_path("dpkg-query") {
         return ensure_on_other_linux(purpose);
@@ -212,14 +237,24 @@ fn ensure_on_other_linux(purpose: Purpose) -> Result<(), Trouble> {
 
 /// macOS and Windows. xtask is linked with the system's own linker, so where it runs at all, the compiler's tools (Xcode
 /// Command Line Tools, MSVC build tools) are there. Only Windows' webview may be missing.
-fn ensure_elsewhere() -> Result<(), Trouble> {
-    if !cfg!(windows) || has_webview2()? {
-        return Ok(());
+fn ensure_elsewhere(purpose: Purpose) -> Result<(), Trouble> {
+    if cfg!(windows) && purpose != Purpose::Engine && !has_webview2()? {
+        return Err(Trouble::Missing {
+            what: "the WebView2 runtime is missing; it is the page's webview on Windows".into(),
+            next: "install Microsoft Edge WebView2 Runtime (Evergreen) from Microsoft, then run this again".into(),
+        });
     }
-    Err(Trouble::Missing {
-        what: "the WebView2 runtime is missing; it is the page's webview on Windows".into(),
-        next: "install Microsoft Edge WebView2 Runtime (Evergreen) from Microsoft, then run this again".into(),
-    })
+    let has_engine = ["docker", "podman"].into_iter().any(spawn::is_on_path);
+    if purpose == Purpose::Build || has_engine { Ok(()) } else { Err(no_engine(cfg!(windows))) }
+}
+
+/// Engines come with a window of their own there, and not as packages.
+fn no_engine(windows: bool) -> Trouble {
+    let engines = if windows { "Docker Desktop" } else { "Docker Desktop, OrbStack or Colima" };
+    Trouble::Missing {
+        what: "no container engine is installed: there is no program called docker or podman on PATH".into(),
+        next: format!("install {engines} and start it, then run this again"),
+    }
 }
 
 fn has_webview2() -> Result<bool, Trouble> {
@@ -257,6 +292,13 @@ mod tests {
         assert_eq!(client_package("docker-cli - Linux container runtime -- client CLI\n"), "docker-cli");
         assert_eq!(client_package(""), "docker.io", "before, the daemon's package has it");
         assert_eq!(client_package("docker-cli-plugins - others\n"), "docker.io", "another package is not it");
+    }
+
+    #[test]
+    fn an_engine_is_named_for_each_system() {
+        let (windows, macos) = (no_engine(true).to_string(), no_engine(false).to_string());
+        assert!(windows.contains("Docker Desktop") && !windows.contains("OrbStack"), "{windows}");
+        assert!(macos.contains("Docker Desktop, OrbStack or Colima"), "{macos}");
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct Options {
     pub args: Vec<String>,
     /// The display's width and height in pixels.
     pub size: (u32, u32),
+    /// Lines of shell that run before the app, with mounts that only it and what it starts can see. Only root can.
+    pub mounts: Option<String>,
 }
 
 impl Options {
@@ -56,6 +58,7 @@ impl Options {
             env: Vec::new(),
             args: Vec::new(),
             size: (1280, 860),
+            mounts: None,
         }
     }
 
@@ -97,7 +100,7 @@ impl App {
         }
         let mut capabilities = Capabilities::new();
         capabilities
-            .set("webkitgtk:browserOptions", json!({"binary": with_its_home(home, &binary), "args": args}))
+            .set("webkitgtk:browserOptions", json!({"binary": starter(home, &binary, options), "args": args}))
             .unwrap_or_else(|error| panic!("capabilities are JSON: {error}"));
         let driver = match WebDriver::builder(stage.url(), capabilities).request_timeout(LONG).await {
             Ok(driver) => driver,
@@ -192,12 +195,19 @@ fn the_app(stage: &Stage, binary: &std::path::Path) -> u32 {
     found.unwrap_or_else(|| panic!("no process of the run is {}\n{}", binary.display(), stage.log_tail()))
 }
 
-/// A program that starts the app with the user's HOME. The `WebDriver`, which starts it, has another: what it keeps in
-/// its own is no doing of the app's.
-fn with_its_home(home: &Home, binary: &Path) -> PathBuf {
-    let starter = home.path("start-app");
+/// A program that starts the app with the user's HOME, and with mounts of its own where those are wanted. The
+/// `WebDriver`, which starts it, has another HOME: what it keeps in its own is no doing of the app's.
+fn starter(home: &Home, binary: &Path, options: &Options) -> PathBuf {
+    let [starter, inner] = ["start-app", "start-app-inside"].map(|name| home.path(name));
     let (app, folder) = (binary.display(), home.home());
-    home.write(&starter, &format!("#!/bin/sh\nHOME='{}' exec '{app}' \"$@\"\n", folder.display()));
+    let start = format!("HOME='{}' exec '{app}' \"$@\"\n", folder.display());
+    let start = if let Some(mounts) = &options.mounts {
+        home.write(&inner, &format!("#!/bin/sh\nset -eu\n{mounts}\n{start}"));
+        format!("exec unshare --mount sh '{}' \"$@\"\n", inner.display())
+    } else {
+        start
+    };
+    home.write(&starter, &format!("#!/bin/sh\n{start}"));
     super::make_executable(&starter);
     starter
 }

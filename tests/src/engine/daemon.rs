@@ -121,10 +121,10 @@ fn ping(socket: &Path) -> bool {
     asked.is_ok() && stream.read_to_string(&mut answer).is_ok() && answer.contains(" 200 ")
 }
 
-/// True where the engine answers, whatever its address.
-pub(super) fn answers(engine: &super::Engine) -> bool {
-    match engine.address().strip_prefix("unix://") {
+/// True where an engine answers at the address.
+pub(super) fn answers(address: &str) -> bool {
+    match address.strip_prefix("unix://") {
         Some(path) => ping(Path::new(path)),
-        None => engine.address().split_once("://").is_some_and(|(_, host)| std::net::TcpStream::connect(host).is_ok()),
+        None => address.split_once("://").is_some_and(|(_, host)| std::net::TcpStream::connect(host).is_ok()),
     }
 }
