@@ -1,3 +1,4 @@
+// What comes of choosing and writing answers to the agent's own questions.
 import { describe, expect, it } from "vitest";
 
 import type { Inquiry } from "../host/wire/Inquiry";
