@@ -122,6 +122,11 @@ pub(crate) async fn use_host(app: State<'_, Arc<App>>, tab: String) -> Answer<()
 }
 
 #[tauri::command]
+pub(crate) async fn answer_guard(app: State<'_, Arc<App>>, tab: String, keep: bool) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_guard(keep))
+}
+
+#[tauri::command]
 pub(crate) async fn set_model(app: State<'_, Arc<App>>, tab: String, model: String) -> Answer<()> {
     find(&app, tab).map(|tab| tab.set_model(model))
 }

@@ -108,6 +108,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::retry_turn,
             commands::toggle_container,
             commands::use_host,
+            commands::answer_guard,
             commands::set_model,
             commands::set_mode,
             commands::install_agent,

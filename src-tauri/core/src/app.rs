@@ -5,6 +5,7 @@ mod problems;
 mod surroundings;
 
 pub use problems::{Problem, ProblemId};
+pub(crate) use surroundings::Inside;
 pub use surroundings::Surroundings;
 
 use std::path::{Path, PathBuf};

@@ -55,6 +55,8 @@ pub enum Code {
     AgentMissing,
     /// A mount was refused.
     BadMount,
+    /// The files that the host would execute could not be looked at.
+    GuardFailed,
     /// The container would not start.
     StartFailed,
     /// The container's agent ran out of memory.
@@ -98,6 +100,7 @@ impl Code {
             Self::ImageMissing => "image-missing",
             Self::AgentMissing => "agent-missing",
             Self::BadMount => "bad-mount",
+            Self::GuardFailed => "guard-failed",
             Self::StartFailed => "start-failed",
             Self::OutOfMemory => "out-of-memory",
             Self::KilledExternally => "killed-externally",

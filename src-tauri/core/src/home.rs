@@ -97,6 +97,11 @@ impl Home {
         self.data.join("reaper.lock")
     }
 
+    /// What the host would execute, as it was before containers could write to it.
+    pub fn guard(&self) -> PathBuf {
+        self.data.join("guard")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod failure;
 mod file;
 mod git;
+pub mod guard;
 pub mod home;
 mod owner;
 pub mod place;

@@ -4,6 +4,7 @@
 mod actor;
 mod agent;
 mod flip;
+mod guarding;
 mod install;
 mod talk;
 pub mod view;
@@ -121,6 +122,9 @@ pub(crate) enum Message {
         at: tokio::time::Instant,
     },
     UseHost,
+    AnswerGuard {
+        keep: bool,
+    },
     SetModel {
         model: String,
     },
@@ -207,6 +211,11 @@ impl Tab {
     /// Gives up on the container and goes on on the host.
     pub fn use_host(&self) {
         self.tell(Message::UseHost);
+    }
+
+    /// Keeps what a container has changed in files that the host would execute, or brings back what was.
+    pub fn answer_guard(&self, keep: bool) {
+        self.tell(Message::AnswerGuard { keep });
     }
 
     /// Changes the model.

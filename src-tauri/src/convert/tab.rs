@@ -3,6 +3,7 @@
 use gemra_core::agent::claude::find;
 use gemra_core::agent::{Mode, ModelOption, Offer, SlashCommand};
 use gemra_core::container::state::State;
+use gemra_core::guard::{Change, ChangeKind};
 use gemra_core::tab::view::{AgentView, BuildStep, ContainerView, Queued, TurnView, Usage, View};
 use gemra_core::tab::{Summary, retry_reason};
 
@@ -27,7 +28,8 @@ impl From<&Summary> for wire::TabSummary {
 impl From<&View> for wire::TabView {
     fn from(view: &View) -> Self {
         // Whether a question waits is for the tab bar; on the page it is an entry.
-        let View { id, title, workspace, agent, turn, queue, container, model, mode, modes, usage, asking: _ } = view;
+        let View { id, title, workspace, agent, turn, queue, container, guard, model, mode, modes, usage, asking: _ } =
+            view;
         Self {
             id: id.to_string(),
             title: title.clone(),
@@ -36,11 +38,25 @@ impl From<&View> for wire::TabView {
             turn: turn.into(),
             queue: queue.iter().map(Into::into).collect(),
             container: container.into(),
+            guard: guard.as_ref().map(|changes| changes.iter().map(Into::into).collect()),
             model: model.clone(),
             mode: (*mode).into(),
             modes: modes.iter().map(|mode| (*mode).into()).collect(),
             usage: (*usage).into(),
         }
+    }
+}
+
+impl From<&Change> for wire::GuardedChange {
+    fn from(change: &Change) -> Self {
+        let Change { path, kind, hunks, note } = change;
+        let kind = match kind {
+            ChangeKind::Added => wire::GuardedKind::Added,
+            ChangeKind::Removed => wire::GuardedKind::Removed,
+            ChangeKind::Changed => wire::GuardedKind::Changed,
+        };
+        let hunks = hunks.iter().map(Into::into).collect();
+        Self { path: path.display().to_string(), kind, hunks, note: note.clone() }
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use ts_rs::TS;
 
-use super::transcript::Failure;
+use super::transcript::{Failure, Hunk};
 
 /// A tab in the tab bar.
 #[derive(Debug, Clone, PartialEq, Serialize, TS)]
@@ -34,6 +34,8 @@ pub(crate) struct TabView {
     /// Messages that wait for the agent, oldest first.
     pub(crate) queue: Vec<Queued>,
     pub(crate) container: Container,
+    /// What a container has changed in files that this machine would execute, while the user is asked about it.
+    pub(crate) guard: Option<Vec<GuardedChange>>,
     /// The model in use, as the agent names it; none until it has said so.
     pub(crate) model: Option<String>,
     /// The permission mode in use.
@@ -41,6 +43,28 @@ pub(crate) struct TabView {
     /// The modes that can be chosen where the agent is now.
     pub(crate) modes: Vec<Mode>,
     pub(crate) usage: Usage,
+}
+
+/// A file that this machine would execute, and that is not what it was before the container.
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GuardedChange {
+    /// Its absolute path.
+    pub(crate) path: String,
+    pub(crate) kind: GuardedKind,
+    /// Its lines, where it is text.
+    pub(crate) hunks: Vec<Hunk>,
+    /// What there is to say where lines cannot.
+    pub(crate) note: Option<String>,
+}
+
+/// What has happened to a guarded file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum GuardedKind {
+    Added,
+    Removed,
+    Changed,
 }
 
 /// The agent's own state, wherever it runs.

@@ -82,7 +82,7 @@ pub(crate) enum ToolStatus {
 }
 
 /// A part of a file that a tool changed. Lines begin with `+`, `-` or a space.
-#[derive(Debug, Clone, Serialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Hunk {
     pub(crate) old_start: u32,

@@ -38,6 +38,8 @@ pub struct Page {
     pub details_code: Option<String>,
     /// The text of the open build log.
     pub build_log: Option<String>,
+    /// What the guard shows while it asks.
+    pub guard: Option<String>,
     /// What went wrong outside any tab.
     pub problems: Vec<Trouble>,
     /// Every failure that is shown anywhere in the page, those outside any tab included.
@@ -118,6 +120,7 @@ return {
   details: text('container-details'),
   detailsCode: one('container-details')?.dataset.code ?? null,
   buildLog: text('build-log'),
+  guard: text('guard'),
   problems: all('problem').map(trouble),
   failures: [...document.querySelectorAll('[data-code]')].map(trouble),
   focus: document.activeElement?.closest('[data-testid]')?.dataset.testid ?? null,

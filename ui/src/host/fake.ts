@@ -124,6 +124,10 @@ export class FakeHost implements Host {
     return this.#once(request, () => this.tab(tab).toggle());
   }
 
+  async answerGuard(tab: string, keep: boolean): Promise<void> {
+    this.tab(tab).answerGuard(keep);
+  }
+
   async useHost(tab: string): Promise<void> {
     this.tab(tab).useHost();
   }

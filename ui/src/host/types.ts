@@ -36,6 +36,8 @@ export interface Host {
 
   toggleContainer(request: string, tab: string): Promise<void>;
   useHost(tab: string): Promise<void>;
+  /** Keeps what a container has changed in guarded files, or brings back what was. */
+  answerGuard(tab: string, keep: boolean): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

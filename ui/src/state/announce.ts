@@ -9,7 +9,12 @@ import type { WindowState } from "../host/wire/WindowState";
  * nothing happened that a listener would want to hear.
  */
 export function announcement(before: TabView, after: TabView, news: readonly Body[] = []): string | null {
-  const said = [container(before, after), agent(before, after) ?? turn(before, after, news), ...asked(news)];
+  const said = [
+    guard(before, after),
+    container(before, after),
+    agent(before, after) ?? turn(before, after, news),
+    ...asked(news),
+  ];
   return said.filter((words) => words !== null).join(" ") || null;
 }
 
@@ -35,6 +40,11 @@ export function newQuestions(before: WindowState | null, after: WindowState): st
   const known = new Set(before.tabs.flatMap((tab) => (tab.asking ? [tab.id] : [])));
   const asking = after.tabs.filter((tab) => tab.asking && tab.id !== after.active && !known.has(tab.id));
   return asking.map((tab) => `In the tab ${tab.title}, the agent asks you something.`).join(" ") || null;
+}
+
+function guard(before: TabView, after: TabView): string | null {
+  if (after.guard === null || before.guard !== null) return null;
+  return "The container changed files that this machine would execute. Keep them or revert them before the agent starts here.";
 }
 
 function container(before: TabView, after: TabView): string | null {

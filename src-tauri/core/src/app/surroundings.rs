@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use crate::container::image::Builds;
 use crate::container::sweep;
 use crate::environment::Environment;
 use crate::git::{self, Identity};
+use crate::guard;
 use crate::home::Home;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
@@ -35,6 +36,28 @@ pub struct Surroundings {
     engines: Mutex<BTreeMap<String, Engine>>,
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
+    guard: guard::Store,
+    /// How many tabs have a container that may write to a workspace.
+    inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
+}
+
+/// Held while a container may write to a workspace.
+#[derive(Debug)]
+pub(crate) struct Inside {
+    workspace: PathBuf,
+    all: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = all.get_mut(&self.workspace) {
+            *count -= 1;
+            if *count == 0 {
+                all.remove(&self.workspace);
+            }
+        }
+    }
 }
 
 impl Surroundings {
@@ -46,6 +69,7 @@ impl Surroundings {
         reaper: Reaper,
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let guard = guard::Store::new(home.guard());
         Self {
             home,
             environment,
@@ -58,6 +82,8 @@ impl Surroundings {
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
+            guard,
+            inside: Arc::default(),
         }
     }
 
@@ -80,6 +106,23 @@ impl Surroundings {
     /// have left, and this run.
     pub fn instance(&self) -> &str {
         &self.instance
+    }
+
+    /// What the host would execute, as it was before containers could write to it.
+    pub(crate) fn guard(&self) -> &guard::Store {
+        &self.guard
+    }
+
+    /// A container may write to a workspace from now on, as long as this is held.
+    pub(crate) fn enters(&self, workspace: &Path) -> Inside {
+        let workspace = workspace.to_path_buf();
+        *self.inside.lock().unwrap_or_else(PoisonError::into_inner).entry(workspace.clone()).or_default() += 1;
+        Inside { workspace, all: Arc::clone(&self.inside) }
+    }
+
+    /// True where a container may write to a workspace.
+    pub(crate) fn is_inside(&self, workspace: &Path) -> bool {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).contains_key(workspace)
     }
 
     /// Ends our agents if we are killed.

@@ -41,6 +41,8 @@ pub enum Event {
     UseHost,
     /// The tab was in a container when its instance died, and goes back there before anything runs on the host.
     TakenUp,
+    /// Before the host's agent starts somebody has to look at what a container has changed.
+    Guarded,
     /// The image is there.
     ImageReady,
     /// The agent in the container has answered.
@@ -97,6 +99,7 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
     match (state, event) {
         (State::Off, Event::Click) => (State::Building { host_agent: true }, vec![Prepare]),
         (State::Off, Event::TakenUp) => (State::Building { host_agent: false }, vec![Prepare]),
+        (State::Off, Event::Guarded) => (State::Stopping { host_agent: false }, vec![]),
         (State::Error { host_agent, .. }, Event::Click) => (State::Building { host_agent }, vec![Prepare]),
 
         (State::Building { host_agent }, Event::Click) => (State::Stopping { host_agent }, vec![CancelPrepare]),
@@ -154,6 +157,7 @@ mod tests {
             ("click", Event::Click),
             ("use host", Event::UseHost),
             ("taken up", Event::TakenUp),
+            ("guarded", Event::Guarded),
             ("image", Event::ImageReady),
             ("answer", Event::AgentAnswered),
             ("failure", Event::Failed(failure())),
@@ -168,6 +172,7 @@ mod tests {
     const TABLE: &[(&str, &str, &str, &[Effect])] = &[
         ("off", "click", "building", &[Effect::Prepare]),
         ("off", "taken up", "building anew", &[Effect::Prepare]),
+        ("off", "guarded", "leaving", &[]),
         ("building", "click", "cancelling", &[Effect::CancelPrepare]),
         ("building", "image", "starting", &[Effect::Enter]),
         ("building", "failure", "not built", &[]),
@@ -218,8 +223,8 @@ mod tests {
                 for (happens, event) in events() {
                     let (next, effects) = step(state.clone(), event);
                     let works = (*works || effects.contains(&Effect::UseHost)) && !effects.contains(&Effect::Enter);
-                    // A tab that is taken up has no agent yet.
-                    let works = works && !(happens == "taken up" && state.is_off());
+                    // A tab that is taken up has no agent yet, nor has one whose files are looked at before it starts.
+                    let works = works && !(matches!(happens, "taken up" | "guarded") && state.is_off());
                     if next.is_off() {
                         assert!(works || *state == State::Off, "{state:?} + {happens} leaves a tab without an agent");
                     }

@@ -138,14 +138,17 @@ pub async fn enter(
     let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
     let common = {
         let (workspace, folder) = (workspace.clone(), surroundings.claude_folder(&workspace));
+        let guard = surroundings.guard().clone();
         tokio::task::spawn_blocking(move || {
+            // Before anything of the image's can run, the shell at the gate included.
+            guard.begin(&workspace).map_err(|error| Failure::from(&error))?;
             let bucket = sessions::bucket(&folder, &workspace);
             let git_common_dir = git::common_folder(&workspace);
             let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
-            (owner::hand_over(&bucket, holder), bucket, git_common_dir, groups)
+            Ok::<_, Failure>((owner::hand_over(&bucket, holder), bucket, git_common_dir, groups))
         })
     };
-    let (handed, bucket, git_common_dir, groups) = common.await.map_err(|error| start_failed(&error.to_string()))?;
+    let (handed, bucket, git_common_dir, groups) = common.await.map_err(|error| start_failed(&error.to_string()))??;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
     let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
     if !groups.is_empty() {

@@ -12,11 +12,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::agent::{Launched, Slot};
 use super::flip::Flip;
+use super::guarding::Guarding;
 use super::view::{AgentView, Queued, TurnView, Usage, View};
 use super::{Message, Opening, Summary, TabId};
 use crate::agent::claude::history::Said;
 use crate::agent::{Mode, Offer};
-use crate::app::Surroundings;
+use crate::app::{Inside, Surroundings};
 use crate::failure::Failure;
 use crate::place::Place;
 use crate::process::{Exit, Output, Process};
@@ -44,6 +45,8 @@ pub(crate) enum Done {
     Installed { result: Result<(), Failure> },
     /// Something of the container's.
     Container(super::flip::Report),
+    /// Something of the guard's.
+    Guard(super::guarding::Report),
 }
 
 /// Why the host's agent was not started.
@@ -104,6 +107,9 @@ pub(super) struct Actor {
     pub(super) version: Option<String>,
     pub(super) offer: Offer,
     pub(super) usage: Usage,
+    pub(super) guarding: Guarding,
+    /// Held while a container of the tab's may write to the workspace.
+    pub(super) inside: Option<Inside>,
     /// True where the last run cut a turn off and none has begun since.
     pub(super) interrupted: bool,
     /// When the tab was opened first, in milliseconds since the Unix epoch.
@@ -176,6 +182,8 @@ impl Actor {
             version: None,
             offer: Offer::default(),
             usage: Usage::default(),
+            guarding: Guarding::Idle,
+            inside: None,
             interrupted: false,
             opened: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -268,6 +276,7 @@ impl Actor {
                 }
             }
             Message::UseHost => self.on_use_host(),
+            Message::AnswerGuard { keep } => self.on_answer_guard(keep),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
             Message::Install => self.on_install(),
@@ -289,6 +298,7 @@ impl Actor {
             Message::Done(Done::Installing { line }) => self.on_installing(line),
             Message::Done(Done::Installed { result }) => self.on_installed(result),
             Message::Done(Done::Container(report)) => self.on_container(report),
+            Message::Done(Done::Guard(report)) => self.on_guard(report),
         }
     }
 
@@ -465,6 +475,7 @@ impl Actor {
             turn: self.turn.clone(),
             queue: self.queue.iter().cloned().collect(),
             container: self.flip.view(),
+            guard: self.guarding.changes().map(<[_]>::to_vec),
             model: self.model.clone(),
             mode: self.mode,
             modes: self.modes(),

@@ -171,7 +171,7 @@ impl Running {
 impl Actor {
     /// Starts the agent on the host, in the conversation as it stands.
     pub(super) fn start_on_host(&mut self) {
-        if self.is_closing() {
+        if self.is_closing() || self.waits_for_the_guard() {
             return;
         }
         self.epoch += 1;

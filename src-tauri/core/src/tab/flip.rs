@@ -103,6 +103,16 @@ impl Flip {
         self.taken_up = container;
     }
 
+    /// Says what is waited for.
+    pub(super) fn waits_for(&mut self, what: &str) {
+        self.phase = Some(what.to_owned());
+    }
+
+    /// Counts changes of state.
+    pub(super) fn entered(&self) -> u32 {
+        self.entered
+    }
+
     /// True while the agent is between two places.
     pub(super) fn is_moving(&self) -> bool {
         matches!(
@@ -209,7 +219,7 @@ impl Actor {
         }
         match self.flip.state {
             State::Stopping { host_agent: true } => self.drive(Event::Stopped),
-            State::Stopping { host_agent: false } if self.slot.is_at_rest() => self.drive(Event::Stopped),
+            State::Stopping { host_agent: false } if self.slot.is_at_rest() => self.look_at_files(),
             State::Off if matches!(self.slot, Slot::Empty) => self.start_on_host(),
             _ => {}
         }
@@ -318,7 +328,7 @@ impl Actor {
         }
     }
 
-    fn drive(&mut self, event: Event) {
+    pub(super) fn drive(&mut self, event: Event) {
         if self.is_closing() {
             // Nothing begins any more; what exists is ended by the close.
             return;
@@ -397,6 +407,7 @@ impl Actor {
             return;
         };
         self.launched = self.launches();
+        self.inside = Some(self.surroundings.enters(self.workspace.path()));
         let entered = self.flip.entered;
         let order = self.order();
         let news = self.news();

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::agent::{Mode, Retry};
 use crate::failure::Failure;
+use crate::guard::Change;
 
 use super::TabId;
 
@@ -25,6 +26,8 @@ pub struct View {
     pub queue: Vec<Queued>,
     /// The Container button.
     pub container: ContainerView,
+    /// What a container has changed in files that the host would execute, while the user is asked about it.
+    pub guard: Option<Vec<Change>>,
     /// The model in use, where it is known.
     pub model: Option<String>,
     /// The permission mode in use.

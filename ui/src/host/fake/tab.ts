@@ -47,6 +47,7 @@ export class FakeTab {
       turn: { state: "idle" },
       queue: [],
       container: off(),
+      guard: null,
       model: "claude-sonnet-4-5",
       mode: "default",
       modes: ["default", "acceptEdits", "plan"],
@@ -219,6 +220,15 @@ export class FakeTab {
         return;
       case "stopping":
     }
+  }
+
+  answerGuard(keep: boolean): void {
+    const text = keep
+      ? "You kept what the container has changed in files that run here."
+      : "What the container has changed in files that run here was brought back.";
+    this.add({ kind: "notice", topic: "host", text, detail: null });
+    this.show({ guard: null });
+    this.useHost();
   }
 
   useHost(): void {

@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A workspace with a repository and a few settings, and a store beside it.
+fn workspace() -> (TempDir, PathBuf, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().canonicalize().unwrap();
+    let project = root.join("project");
+    put(&project.join(".git/config"), "[core]\n\tbare = false\n");
+    put(&project.join(".git/hooks/pre-commit.sample"), "#!/bin/sh\n");
+    put(&project.join(".vscode/tasks.json"), "{}\n");
+    put(&project.join("src/main.rs"), "fn main() {}\n");
+    let store = Store::new(root.join("guard"));
+    store.begin(&project).unwrap();
+    (folder, project, store)
+}
+
+fn put(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn names(changes: &[Change], project: &Path) -> Vec<String> {
+    let name = |change: &Change| change.path.strip_prefix(project).unwrap_or(&change.path).display().to_string();
+    changes.iter().map(name).collect()
+}
+
+#[test]
+fn what_the_host_would_execute_is_told_and_nothing_else() {
+    let cases: &[(&str, &str, bool)] = &[
+        ("src/main.rs", "changed", false),
+        ("package.json", "{}", false),
+        (".git/HEAD", "ref: refs/heads/x", false),
+        (".git/refs/heads/x", "0000", false),
+        (".git/config", "[core]\n\tbare = false\n[branch \"x\"]\n\tremote = origin\n", false),
+        (".git/config", "[core]\n\tbare = false\n\tfsmonitor = ./evil\n", true),
+        (".git/config", "[core]\n\thooksPath = hooks\n", true),
+        (".git/hooks/pre-commit", "#!/bin/sh\nevil\n", true),
+        (".git/modules/sub/hooks/post-checkout", "#!/bin/sh\nevil\n", true),
+        (".git/modules/a/modules/b/config", "[core]\n\tsshCommand = evil\n", true),
+        (".claude/settings.json", "{}", true),
+        (".claude/settings.local.json", "{}", true),
+        (".mcp.json", "{}", true),
+        (".vscode/tasks.json", "{\"tasks\": []}\n", true),
+        (".husky/pre-push", "evil", true),
+        (".envrc", "evil", true),
+    ];
+    for (path, text, told) in cases {
+        let (_folder, project, store) = workspace();
+        put(&project.join(path), text);
+        let changes = store.check(&project, false).unwrap();
+        let expected: Vec<&str> = if *told { vec![*path] } else { vec![] };
+        assert_eq!(names(&changes, &project), expected, "{path} with {text:?}");
+        assert_eq!(store.knows(&project), *told, "the baseline stays as long as somebody has to answer");
+    }
+}
+
+#[test]
+fn a_change_is_shown_line_by_line_and_brought_back_with_its_permissions() {
+    let (_folder, project, store) = workspace();
+    let (hook, tasks) = (project.join(".git/hooks/pre-commit.sample"), project.join(".vscode/tasks.json"));
+    put(&hook, "#!/bin/sh\nevil\n");
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(&tasks).unwrap();
+    put(&project.join(".envrc"), "evil\n");
+    let changes = store.check(&project, false).unwrap();
+    let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
+    assert_eq!(names(&changes, &project), [".envrc", ".git/hooks/pre-commit.sample", ".vscode/tasks.json"]);
+    assert_eq!(kinds, [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed]);
+    assert_eq!(changes[1].hunks[0].lines, [" #!/bin/sh", "+evil"], "what was written is shown");
+    let aside = store.revert(&project, false).unwrap();
+    assert_eq!(fs::read_to_string(&hook).unwrap(), "#!/bin/sh\n");
+    assert_eq!(fs::metadata(&hook).unwrap().permissions().mode() & 0o777, 0o644, "as it was before");
+    assert_eq!(fs::read_to_string(&tasks).unwrap(), "{}\n");
+    assert!(!project.join(".envrc").exists(), "what was not there is gone");
+    assert_eq!(fs::read_to_string(aside.join("0/.envrc")).unwrap(), "evil\n", "and nothing is lost");
+    assert!(!store.knows(&project), "all is answered");
+}
+
+#[test]
+fn no_link_hides_a_file_nor_leads_the_way_back_out() {
+    let (folder, project, store) = workspace();
+    let outside = folder.path().join("outside");
+    put(&outside.join("tasks.json"), "{\"mine\": true}\n");
+    fs::remove_dir_all(project.join(".vscode")).unwrap();
+    symlink(&outside, project.join(".vscode")).unwrap();
+    symlink("/nowhere", project.join(".mcp.json")).unwrap();
+    let changes = store.check(&project, false).unwrap();
+    assert_eq!(names(&changes, &project), [".mcp.json", ".vscode", ".vscode/tasks.json"], "links count themselves");
+    store.revert(&project, false).unwrap();
+    assert_eq!(fs::read_to_string(project.join(".vscode/tasks.json")).unwrap(), "{}\n", "the file is back");
+    assert!(!project.join(".vscode").is_symlink(), "in a folder of the workspace");
+    assert_eq!(
+        fs::read_to_string(outside.join("tasks.json")).unwrap(),
+        "{\"mine\": true}\n",
+        "nothing outside is touched"
+    );
+}
+
+#[test]
+fn a_folder_of_hooks_that_the_configuration_names_is_guarded_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().canonicalize().unwrap().join("project");
+    put(&project.join(".git/config"), "[core]\n\thooksPath = tools/hooks\n");
+    put(&project.join("tools/hooks/pre-commit"), "fine\n");
+    symlink("tools/hooks", project.join(".husky")).unwrap();
+    let store = Store::new(folder.path().join("guard"));
+    store.begin(&project).unwrap();
+    put(&project.join("tools/hooks/pre-commit"), "evil\n");
+    assert_eq!(names(&store.check(&project, true).unwrap(), &project), ["tools/hooks/pre-commit"]);
+}
+
+#[test]
+fn a_baseline_that_nobody_has_answered_for_is_never_renewed() {
+    let (_folder, project, store) = workspace();
+    put(&project.join(".envrc"), "evil\n");
+    store.begin(&project).unwrap();
+    assert_eq!(names(&store.check(&project, false).unwrap(), &project), [".envrc"], "a second start hides nothing");
+    store.keep(&project, true).unwrap();
+    assert!(store.check(&project, true).unwrap().is_empty(), "what was kept is what is expected from now on");
+    put(&project.join(".envrc"), "worse\n");
+    assert_eq!(store.check(&project, true).unwrap().len(), 1, "while another container still writes");
+    store.keep(&project, false).unwrap();
+    assert!(!store.knows(&project) && store.check(&project, false).unwrap().is_empty(), "nothing is left to ask");
+}
