@@ -2,7 +2,7 @@
 //! harmless counts as such.
 
 /// What never makes git run anything: sections whose settings are all harmless, and single settings.
-const HARMLESS: [&str; 22] = [
+const HARMLESS: [&str; 23] = [
     "branch.",
     "user.name",
     "user.email",
@@ -25,6 +25,7 @@ const HARMLESS: [&str; 22] = [
     "core.symlinks",
     "core.autocrlf",
     "core.eol",
+    "core.worktree",
 ];
 
 /// The settings of a git configuration that may make git run something, in their order, each as `key = value`.

@@ -140,8 +140,10 @@ impl Look<'_> {
     }
 
     fn tree(&mut self, path: &Path) -> Result<(), GuardError> {
-        if kind(path)? != Some(Kind::Folder) {
-            return self.at(path);
+        match kind(path)? {
+            Some(Kind::Folder) => {}
+            Some(Kind::File) if is_sample(path) => return Ok(()),
+            _ => return self.at(path),
         }
         self.links_above(path)?;
         let real = path.canonicalize().map_err(|source| failed(path, source))?;
@@ -158,6 +160,7 @@ impl Look<'_> {
         self.links_above(path)?;
         let Some(kind) = kind(path)? else { return Ok(()) };
         let kept = match kind {
+            Kind::File if is_usual_commondir(path)? => return Ok(()),
             Kind::File => read(path)?,
             Kind::Link => return self.link(path),
             Kind::Folder | Kind::Other => Kept::Other,
@@ -194,6 +197,20 @@ impl Look<'_> {
         }
         Ok(())
     }
+}
+
+/// Git brings a sample of every hook along, and runs none of them.
+fn is_sample(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sample")
+        && path.parent().and_then(Path::file_name).is_some_and(|folder| folder == "hooks")
+}
+
+/// A worktree's pointer to its repository, where it points to the one that it lies in.
+fn is_usual_commondir(path: &Path) -> Result<bool, GuardError> {
+    if path.file_name().is_none_or(|name| name != "commondir") {
+        return Ok(false);
+    }
+    Ok(std::fs::read(path).map_err(|source| failed(path, source))?.trim_ascii() == b"../..")
 }
 
 fn kind(path: &Path) -> Result<Option<Kind>, GuardError> {

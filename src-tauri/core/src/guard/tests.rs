@@ -13,7 +13,7 @@ fn workspace() -> (TempDir, PathBuf, Store) {
     let root = folder.path().canonicalize().unwrap();
     let project = root.join("project");
     put(&project.join(".git/config"), "[core]\n\tbare = false\n");
-    put(&project.join(".git/hooks/pre-commit.sample"), "#!/bin/sh\n");
+    put(&project.join(".git/hooks/pre-rebase"), "#!/bin/sh\n");
     put(&project.join(".vscode/tasks.json"), "{}\n");
     put(&project.join("src/main.rs"), "fn main() {}\n");
     let store = Store::new(root.join("guard"));
@@ -38,6 +38,12 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
         ("package.json", "{}", false),
         (".git/HEAD", "ref: refs/heads/x", false),
         (".git/refs/heads/x", "0000", false),
+        (".git/hooks/pre-commit.sample", "#!/bin/sh\n", false),
+        (".git/hooks/evil.sample/x", "evil", true),
+        (".git/worktrees/a/commondir", "../..\n", false),
+        (".git/worktrees/a/commondir", "/workspace/evil\n", true),
+        (".git/modules/sub/config", "[core]\n\tworktree = ../../../sub\n", false),
+        (".husky/x.sample", "evil", true),
         (".git/config", "[core]\n\tbare = false\n[branch \"x\"]\n\tremote = origin\n", false),
         (".git/config", "[core]\n\tbare = false\n\tfsmonitor = ./evil\n", true),
         (".git/config", "[core]\n\thooksPath = hooks\n", true),
@@ -64,14 +70,14 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
 #[test]
 fn a_change_is_shown_line_by_line_and_brought_back_with_its_permissions() {
     let (_folder, project, store) = workspace();
-    let (hook, tasks) = (project.join(".git/hooks/pre-commit.sample"), project.join(".vscode/tasks.json"));
+    let (hook, tasks) = (project.join(".git/hooks/pre-rebase"), project.join(".vscode/tasks.json"));
     put(&hook, "#!/bin/sh\nevil\n");
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     fs::remove_file(&tasks).unwrap();
     put(&project.join(".envrc"), "evil\n");
     let changes = store.check(&project, false).unwrap();
     let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
-    assert_eq!(names(&changes, &project), [".envrc", ".git/hooks/pre-commit.sample", ".vscode/tasks.json"]);
+    assert_eq!(names(&changes, &project), [".envrc", ".git/hooks/pre-rebase", ".vscode/tasks.json"]);
     assert_eq!(kinds, [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed]);
     assert_eq!(changes[1].hunks[0].lines, [" #!/bin/sh", "+evil"], "what was written is shown");
     let aside = store.revert(&project, false).unwrap();
