@@ -7,7 +7,7 @@ use std::time::Duration;
 use tests::desktop::app::{LONG, LOOK, SOON};
 use tests::desktop::{App, Home, Options, flip};
 use tests::engine::BASE;
-use tests::model_api::{Ending, ModelApi};
+use tests::model_api::ModelApi;
 
 /// A stand-in API and the app with one tab, whose agent is the real CLI in its container.
 async fn inside(name: &str) -> (ModelApi, Arc<Home>, App) {
@@ -21,32 +21,11 @@ async fn inside(name: &str) -> (ModelApi, Arc<Home>, App) {
 #[tokio::test]
 async fn a_flip_back_in_a_turn_interrupts_it_and_what_waits_is_answered_on_the_host() {
     let (api, home, app) = inside("container-back-mid-turn").await;
-    app.send("slow: 600 100").await;
-    app.until("the answer streams", LONG, async |page| {
-        page.last_of("assistant").filter(|entry| entry.streaming && entry.text.contains("w3")).map(drop)
-    })
-    .await;
-    app.send("say: I have waited").await;
-    app.until("the second message waits", SOON, async |page| {
-        page.entries.iter().any(|entry| entry.queued && entry.text.contains("I have waited")).then_some(())
-    })
-    .await;
+    app.stream_and_send("I have waited").await;
     app.leave().await;
     flip::assert_no_container(&home).await;
-    app.until_entry("assistant", "I have waited", LONG).await;
-    app.until_idle(SOON).await;
+    app.cut_and_answered(&api, "I have waited").await;
     app.screenshot("container-back-mid-turn").await;
-    let page = app.page().await;
-    let users = page.of_kind("user");
-    assert_eq!(users.len(), 2, "each message is there once: {:#?}", page.entries);
-    assert!(users[0].text.contains("Interrupted"), "the turn is marked: {:#?}", users[0]);
-    assert!(!users[1].text.contains("Interrupted") && !users[1].queued, "the other was not: {:#?}", users[1]);
-    assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
-    assert!(!page.text.contains("w599"), "the answer was cut short");
-    let requests = api.main_requests();
-    assert_eq!(requests[0].ended, Some(Ending::Left), "nobody listens to the first answer any more");
-    let last = requests.last().unwrap().conversation();
-    assert!(last.contains("slow: 600") && last.contains("I have waited"), "it is one conversation: {last}");
 }
 
 #[tokio::test]

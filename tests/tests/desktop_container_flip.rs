@@ -11,7 +11,7 @@ use tests::desktop::gate::Gate;
 use tests::desktop::verbs::DETAILS_WITHIN;
 use tests::desktop::{App, Home, Options, Page};
 use tests::engine::{BASE, Engine};
-use tests::model_api::{Ending, ModelApi, Recorded};
+use tests::model_api::{ModelApi, Recorded};
 use thirtyfour::prelude::Key;
 
 /// A stand-in API and the app with one tab, its agent the real CLI, at the tests' engine.
@@ -71,33 +71,12 @@ async fn two_tabs_one_on_each_side_stream_at_once_and_nothing_of_one_is_in_the_o
 #[tokio::test]
 async fn a_flip_in_a_turn_interrupts_it_and_what_waits_is_answered_inside() {
     let (api, home, app) = tab("container-mid-turn").await;
-    app.send("slow: 600 100").await;
-    app.until("the answer streams", LONG, async |page| {
-        page.last_of("assistant").filter(|entry| entry.streaming && entry.text.contains("w3")).map(drop)
-    })
-    .await;
-    app.send("say: I have waited").await;
-    app.until("the second message waits", SOON, async |page| {
-        page.entries.iter().any(|entry| entry.queued && entry.text.contains("I have waited")).then_some(())
-    })
-    .await;
+    app.stream_and_send("I have waited").await;
     app.screenshot("container-mid-turn").await;
     app.enter().await;
-    app.until_entry("assistant", "I have waited", LONG).await;
-    app.until_idle(SOON).await;
+    let told = app.cut_and_answered(&api, "I have waited").await;
     app.screenshot("container-mid-turn-moved").await;
-    let page = app.page().await;
-    let users = page.of_kind("user");
-    assert_eq!(users.len(), 2, "each message is there once: {:#?}", page.entries);
-    assert!(users[0].text.contains("Interrupted"), "the turn is marked: {:#?}", users[0]);
-    assert!(!users[1].text.contains("Interrupted") && !users[1].queued, "the other was not: {:#?}", users[1]);
-    assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
-    assert!(!page.text.contains("w599"), "the answer was cut short");
-    let requests = api.main_requests();
-    assert_eq!(requests[0].ended, Some(Ending::Left), "nobody listens to the first answer any more");
-    let last = requests.last().unwrap().conversation();
-    assert!(last.contains("slow: 600") && last.contains("I have waited"), "it is one conversation: {last}");
-    assert!(last.contains("/workspace"), "answered in the container");
+    assert!(told.contains("/workspace"), "answered in the container");
     assert_eq!(flip::containers(&home).await.len(), 1);
 }
 

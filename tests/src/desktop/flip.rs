@@ -9,6 +9,7 @@ use bollard::models::{ContainerInspectResponse, ContainerSummary};
 use bollard::query_parameters::ListContainersOptionsBuilder;
 
 use crate::engine::{Engine, see};
+use crate::model_api::{Ending, ModelApi, Recorded};
 
 use super::app::{App, LONG, LOOK, SOON};
 use super::{Home, Options, Page};
@@ -107,6 +108,42 @@ impl App {
         self.click("allow").await;
         self.until_entry("assistant", text, LONG).await;
         self.until_idle(SOON).await;
+    }
+
+    /// Begins a turn of a minute, and sends a message behind it.
+    pub async fn stream_and_send(&self, waiting: &str) {
+        self.send("slow: 600 100").await;
+        self.until("the answer streams", LONG, async |page| {
+            page.last_of("assistant").filter(|entry| entry.streaming && entry.text.contains("w3")).map(drop)
+        })
+        .await;
+        self.send(&format!("say: {waiting}")).await;
+        self.until("the second message waits", SOON, async |page| {
+            page.entries.iter().any(|entry| entry.queued && entry.text.contains(waiting)).then_some(())
+        })
+        .await;
+    }
+
+    /// After a move in the middle of [`stream_and_send`](Self::stream_and_send): the turn was cut short and is marked,
+    /// and what waited is answered, in one conversation, which is returned.
+    ///
+    /// # Panics
+    /// Where it is otherwise.
+    pub async fn cut_and_answered(&self, api: &ModelApi, waiting: &str) -> String {
+        self.until_entry("assistant", waiting, LONG).await;
+        self.until_idle(SOON).await;
+        let page = self.page().await;
+        let users = page.of_kind("user");
+        assert_eq!(users.len(), 2, "each message is there once: {:#?}", page.entries);
+        assert!(users[0].text.contains("Interrupted"), "the turn is marked: {:#?}", users[0]);
+        assert!(!users[1].text.contains("Interrupted") && !users[1].queued, "the other was not: {:#?}", users[1]);
+        assert!(page.of_kind("error").is_empty(), "what the user asked for is no error: {:#?}", page.entries);
+        assert!(!page.text.contains("w599"), "the answer was cut short");
+        let requests = api.main_requests();
+        assert_eq!(requests[0].ended, Some(Ending::Left), "nobody listens to the first answer any more");
+        let last = requests.last().map(Recorded::conversation).unwrap_or_default();
+        assert!(last.contains("slow: 600") && last.contains(waiting), "it is one conversation: {last}");
+        last
     }
 
     /// The clipboard's text, pasted into the composer, which is empty before and after.
