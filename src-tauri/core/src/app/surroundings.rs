@@ -11,6 +11,7 @@ use crate::agent::claude::{find, sessions};
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
 use crate::container::sweep;
+use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use crate::git::{self, Identity};
 use crate::guard;
@@ -231,6 +232,5 @@ impl Surroundings {
 fn household(home: &Path) -> String {
     use sha2::{Digest, Sha256};
     let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    let start: [u8; 8] = std::array::from_fn(|at| digest[at]);
-    format!("{:012x}", u64::from_be_bytes(start) >> 16)
+    hexadecimal(&digest[..6])
 }

@@ -20,7 +20,8 @@ pub use progress::{BuildLog, Progress, Step};
 pub use shared::{Building, Builds};
 pub use source::Source;
 
-use crate::container::labels::{Owner, hexadecimal};
+use crate::container::labels::Owner;
+use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use context::Context;
 use dockerfile::Dockerfile;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 use sha2::{Digest, Sha256};
 
-use super::labels;
+use crate::digest::hexadecimal;
 pub use passed::{FOLDER, passed};
 pub use wish::{Abilities, Limits, Network, Wish, user};
 
@@ -128,7 +128,7 @@ pub fn home(uid: u32) -> &'static str {
 fn seal(wish: &Wish, mut body: ContainerCreateBody, mut volumes: Vec<Volume>) -> Plan {
     // JSON of these types cannot fail; where it did, the label would say so and nothing else.
     let text = serde_json::to_vec(&body).unwrap_or_default();
-    let spec = labels::hexadecimal(&Sha256::digest(&text)[..16]);
+    let spec = hexadecimal(&Sha256::digest(&text)[..16]);
     let labels = wish.owner.labels(&spec);
     for volume in &mut volumes {
         volume.labels.clone_from(&labels);

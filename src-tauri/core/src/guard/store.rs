@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::{Baseline, Change, GuardError};
+use crate::digest::hexadecimal;
 use crate::file;
 
 /// Baselines in a folder of Gemra's own.
@@ -97,8 +98,6 @@ impl Store {
 
     fn path(&self, workspace: &Path) -> PathBuf {
         let digest = Sha256::digest(workspace.as_os_str().as_encoded_bytes());
-        let start: [u8; 16] = std::array::from_fn(|at| digest[at]);
-        let name = format!("{:032x}", u128::from_be_bytes(start));
-        self.folder.join(format!("{name}.json"))
+        self.folder.join(format!("{}.json", hexadecimal(&digest[..16])))
     }
 }

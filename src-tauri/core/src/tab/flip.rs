@@ -113,7 +113,7 @@ impl Flip {
         self.entered
     }
 
-    /// True while the agent is between two places.
+    /// True while the agent is between two places, and messages have to wait for the other one.
     pub(super) fn is_moving(&self) -> bool {
         matches!(
             self.state,
@@ -124,11 +124,6 @@ impl Flip {
     /// True where the next state is being worked for.
     pub(super) fn is_on_its_way(&self) -> bool {
         matches!(self.state, State::Building { .. } | State::Starting)
-    }
-
-    /// True while messages have to wait for the other place.
-    pub(super) fn holds_messages(&self) -> bool {
-        self.is_moving()
     }
 
     /// True where nothing of the container's exists or is on its way.

@@ -25,7 +25,7 @@ impl Actor {
 
     /// Gives the agent the oldest message, if it can take one.
     pub(super) fn deliver(&mut self) {
-        if self.turn != TurnView::Idle || self.flip.holds_messages() {
+        if self.turn != TurnView::Idle || self.flip.is_moving() {
             return;
         }
         let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
@@ -89,7 +89,7 @@ impl Actor {
         let Some((text, code)) = self.transcript.take_retry(entry) else { return };
         self.queue.push_front(Queued { id: uuid::Uuid::new_v4().to_string(), text });
         let idle = self.turn == TurnView::Idle && self.slot.running().is_some_and(|running| running.is_ready());
-        if code == Code::NotLoggedIn && idle && !self.flip.holds_messages() {
+        if code == Code::NotLoggedIn && idle && !self.flip.is_moving() {
             // An agent learns at its start who the user is.
             self.let_go(Leaving::Restart);
         } else {
