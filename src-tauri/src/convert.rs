@@ -2,13 +2,13 @@
 //! does not compile until somebody has decided whether the page sees it.
 
 mod frames;
+mod settings;
 mod tab;
 mod transcript;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use gemra_core::app::{Problem, WindowState};
-use gemra_core::settings::{Settings, Variables};
 
 use crate::wire;
 
@@ -41,35 +41,6 @@ impl From<&Problem> for wire::frames::Problem {
     fn from(problem: &Problem) -> Self {
         let Problem { id, failure } = problem;
         Self { id: id.0, failure: failure.into() }
-    }
-}
-
-impl From<&Settings> for wire::settings::Settings {
-    fn from(settings: &Settings) -> Self {
-        // `rest` is another version's and not the page's business; core keeps it.
-        let Settings { engine, fresh_on_toggle, certificates, environment, rest: _ } = settings;
-        Self {
-            engine: engine.clone(),
-            fresh_on_toggle: *fresh_on_toggle,
-            certificates: certificates.iter().map(|path| path.display().to_string()).collect(),
-            environment: environment
-                .iter()
-                .map(|(path, Variables(variables))| (path.clone(), variables.clone()))
-                .collect(),
-        }
-    }
-}
-
-impl From<wire::settings::Settings> for Settings {
-    fn from(settings: wire::settings::Settings) -> Self {
-        let wire::settings::Settings { engine, fresh_on_toggle, certificates, environment } = settings;
-        Self {
-            engine,
-            fresh_on_toggle,
-            certificates: certificates.into_iter().map(Into::into).collect(),
-            environment: environment.into_iter().map(|(path, variables)| (path, Variables(variables))).collect(),
-            rest: serde_json::Map::new(),
-        }
     }
 }
 

@@ -243,7 +243,7 @@ impl App {
     /// [`Code::SettingsInvalid`] where the file that is there would be lost, [`Code::SettingsNotSaved`] where a value
     /// is wrong or the file cannot be written.
     pub async fn save_settings(&self, settings: Settings) -> Result<(), Failure> {
-        let settings = Settings { rest: self.settings.borrow().rest.clone(), ..settings };
+        let settings = settings.keeping(&self.settings.borrow());
         let path = self.surroundings.home().settings();
         let (written, settings) = blocking(move || (settings.write(&path), settings)).await?;
         written.map_err(|error| Failure::from(&error))?;

@@ -10,8 +10,12 @@ use crate::container::engine::address::{ACCEPTED, Address};
 use crate::failure::{Code, Failure};
 use crate::file;
 
+pub mod container;
+
+use container::{Project, Wishes};
+
 /// The user's settings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settings {
     /// The engine's address, such as `unix:///run/docker.sock`; empty: found as the docker CLI finds it.
@@ -22,6 +26,10 @@ pub struct Settings {
     pub certificates: Vec<PathBuf>,
     /// Environment variables of the agent, by workspace path.
     pub environment: BTreeMap<String, Variables>,
+    /// What is wished for the containers of all projects.
+    pub container: Wishes,
+    /// What is wished for single projects, by workspace path.
+    pub projects: BTreeMap<String, Project>,
     /// Keys of another version, kept as they are.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -129,6 +137,33 @@ impl Settings {
         known.map(|variables| variables.0.clone().into_iter().collect()).unwrap_or_default()
     }
 
+    /// These settings, with the keys of other versions that `before` had: whoever changes settings in the window has
+    /// not seen them.
+    #[must_use]
+    pub fn keeping(mut self, before: &Self) -> Self {
+        self.rest.clone_from(&before.rest);
+        self.container.rest.clone_from(&before.container.rest);
+        for (path, project) in &mut self.projects {
+            if let Some(known) = before.projects.get(path) {
+                project.rest.clone_from(&known.rest);
+                project.container.rest.clone_from(&known.container.rest);
+            }
+        }
+        self
+    }
+
+    /// What is wished for a workspace's containers: the project's wishes, and those for all where it has none.
+    pub fn wishes(&self, workspace: &Path) -> Wishes {
+        let own = workspace.to_str().and_then(|workspace| self.projects.get(workspace));
+        own.map_or_else(|| self.container.clone(), |project| project.container.over(&self.container))
+    }
+
+    /// The address of the engine that a workspace's containers are at; empty where none is named.
+    pub fn engine_of(&self, workspace: &Path) -> &str {
+        let own = workspace.to_str().and_then(|workspace| self.projects.get(workspace));
+        own.map(|project| project.engine.trim()).filter(|engine| !engine.is_empty()).unwrap_or(self.engine.trim())
+    }
+
     fn check(&self) -> Result<(), SettingsError> {
         let bad = |text: String| Err(SettingsError::BadValue(text));
         let engine = self.engine.trim();
@@ -167,13 +202,22 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("settings.json");
         assert_eq!(Settings::read(&path).unwrap(), Settings::default(), "no file means the defaults");
-        std::fs::write(&path, r#"{"freshOnToggle": true, "fromTheFuture": {"a": 1}}"#).unwrap();
+        std::fs::write(
+            &path,
+            r#"{"freshOnToggle": true, "fromTheFuture": {"a": 1}, "projects": {"/p": {"container": {"soon": 1}}}}"#,
+        )
+        .unwrap();
         let mut settings = Settings::read(&path).unwrap();
         settings.engine = "unix:///run/docker.sock".to_owned();
         settings.write(&path).unwrap();
         let again = Settings::read(&path).unwrap();
         assert_eq!(again, settings, "what was written is read");
         assert!(again.rest.contains_key("fromTheFuture"), "a key of another version is kept");
+        let of_the_window =
+            Settings { projects: [("/p".to_owned(), Project::default())].into(), ..Settings::default() };
+        let kept = of_the_window.keeping(&again);
+        assert!(kept.rest.contains_key("fromTheFuture"), "the window's save keeps it too");
+        assert!(kept.projects["/p"].container.rest.contains_key("soon"), "also within a project");
     }
 
     #[test]

@@ -1,0 +1,236 @@
+//! Settings, there and back. What another version has put into them is not the page's business; core keeps it.
+
+use gemra_core::settings::container::{NetworkChoice, Preset, Project, Wishes};
+use gemra_core::settings::{Settings, Variables};
+
+use crate::wire;
+
+impl From<&Settings> for wire::settings::Settings {
+    fn from(settings: &Settings) -> Self {
+        // `rest` is another version's and not the page's business; core keeps it.
+        let Settings { engine, fresh_on_toggle, certificates, environment, container, projects, rest: _ } = settings;
+        Self {
+            engine: engine.clone(),
+            fresh_on_toggle: *fresh_on_toggle,
+            certificates: certificates.iter().map(|path| path.display().to_string()).collect(),
+            environment: environment
+                .iter()
+                .map(|(path, Variables(variables))| (path.clone(), variables.clone()))
+                .collect(),
+            container: container.into(),
+            projects: projects.iter().map(|(path, project)| (path.clone(), project.into())).collect(),
+        }
+    }
+}
+
+impl From<wire::settings::Settings> for Settings {
+    fn from(settings: wire::settings::Settings) -> Self {
+        let wire::settings::Settings { engine, fresh_on_toggle, certificates, environment, container, projects } =
+            settings;
+        Self {
+            engine,
+            fresh_on_toggle,
+            certificates: certificates.into_iter().map(Into::into).collect(),
+            environment: environment.into_iter().map(|(path, variables)| (path, Variables(variables))).collect(),
+            container: container.into(),
+            projects: projects.into_iter().map(|(path, project)| (path, project.into())).collect(),
+            rest: serde_json::Map::new(),
+        }
+    }
+}
+
+impl From<&Wishes> for wire::settings::Wishes {
+    fn from(wishes: &Wishes) -> Self {
+        let Wishes {
+            network,
+            allowed_domains,
+            preset,
+            cpus,
+            memory_mb,
+            pids,
+            open_files,
+            shm_mb,
+            read_only_system,
+            read_only_workspace,
+            gpus,
+            start_seconds,
+            build_silent_minutes,
+            mounts,
+            volume_folders,
+            image,
+            use_devcontainer,
+            use_dockerfile,
+            build_args,
+            build_target,
+            platform,
+            offline,
+            restart_after_crash,
+            refresh_hours,
+            clean_volumes,
+            github,
+            ssh_agent,
+            git_config,
+            ssh_folder,
+            host_mode,
+            container_mode,
+            rest: _,
+        } = wishes;
+        Self {
+            network: network.map(Into::into),
+            allowed_domains: allowed_domains.clone(),
+            preset: preset.map(Into::into),
+            cpus: *cpus,
+            memory_mb: *memory_mb,
+            pids: *pids,
+            open_files: *open_files,
+            shm_mb: *shm_mb,
+            read_only_system: *read_only_system,
+            read_only_workspace: *read_only_workspace,
+            gpus: gpus.clone(),
+            start_seconds: *start_seconds,
+            build_silent_minutes: *build_silent_minutes,
+            mounts: mounts.clone(),
+            volume_folders: volume_folders.clone(),
+            image: image.clone(),
+            use_devcontainer: *use_devcontainer,
+            use_dockerfile: *use_dockerfile,
+            build_args: build_args.clone(),
+            build_target: build_target.clone(),
+            platform: platform.clone(),
+            offline: *offline,
+            restart_after_crash: *restart_after_crash,
+            refresh_hours: *refresh_hours,
+            clean_volumes: *clean_volumes,
+            github: *github,
+            ssh_agent: *ssh_agent,
+            git_config: *git_config,
+            ssh_folder: *ssh_folder,
+            host_mode: host_mode.map(Into::into),
+            container_mode: container_mode.map(Into::into),
+        }
+    }
+}
+
+impl From<wire::settings::Wishes> for Wishes {
+    fn from(wishes: wire::settings::Wishes) -> Self {
+        let wire::settings::Wishes {
+            network,
+            allowed_domains,
+            preset,
+            cpus,
+            memory_mb,
+            pids,
+            open_files,
+            shm_mb,
+            read_only_system,
+            read_only_workspace,
+            gpus,
+            start_seconds,
+            build_silent_minutes,
+            mounts,
+            volume_folders,
+            image,
+            use_devcontainer,
+            use_dockerfile,
+            build_args,
+            build_target,
+            platform,
+            offline,
+            restart_after_crash,
+            refresh_hours,
+            clean_volumes,
+            github,
+            ssh_agent,
+            git_config,
+            ssh_folder,
+            host_mode,
+            container_mode,
+        } = wishes;
+        Self {
+            network: network.map(Into::into),
+            allowed_domains,
+            preset: preset.map(Into::into),
+            cpus,
+            memory_mb,
+            pids,
+            open_files,
+            shm_mb,
+            read_only_system,
+            read_only_workspace,
+            gpus,
+            start_seconds,
+            build_silent_minutes,
+            mounts,
+            volume_folders,
+            image,
+            use_devcontainer,
+            use_dockerfile,
+            build_args,
+            build_target,
+            platform,
+            offline,
+            restart_after_crash,
+            refresh_hours,
+            clean_volumes,
+            github,
+            ssh_agent,
+            git_config,
+            ssh_folder,
+            host_mode: host_mode.map(Into::into),
+            container_mode: container_mode.map(Into::into),
+            rest: serde_json::Map::new(),
+        }
+    }
+}
+
+impl From<&Project> for wire::settings::Project {
+    fn from(project: &Project) -> Self {
+        let Project { engine, container, rest: _ } = project;
+        Self { engine: engine.clone(), container: container.into() }
+    }
+}
+
+impl From<wire::settings::Project> for Project {
+    fn from(project: wire::settings::Project) -> Self {
+        let wire::settings::Project { engine, container } = project;
+        Self { engine, container: container.into(), rest: serde_json::Map::new() }
+    }
+}
+
+impl From<NetworkChoice> for wire::settings::NetworkChoice {
+    fn from(choice: NetworkChoice) -> Self {
+        match choice {
+            NetworkChoice::Host => Self::Host,
+            NetworkChoice::Bridge => Self::Bridge,
+            NetworkChoice::Isolated => Self::Isolated,
+        }
+    }
+}
+
+impl From<wire::settings::NetworkChoice> for NetworkChoice {
+    fn from(choice: wire::settings::NetworkChoice) -> Self {
+        match choice {
+            wire::settings::NetworkChoice::Host => Self::Host,
+            wire::settings::NetworkChoice::Bridge => Self::Bridge,
+            wire::settings::NetworkChoice::Isolated => Self::Isolated,
+        }
+    }
+}
+
+impl From<Preset> for wire::settings::Preset {
+    fn from(choice: Preset) -> Self {
+        match choice {
+            Preset::Hardened => Self::Hardened,
+            Preset::WithSudo => Self::WithSudo,
+        }
+    }
+}
+
+impl From<wire::settings::Preset> for Preset {
+    fn from(choice: wire::settings::Preset) -> Self {
+        match choice {
+            wire::settings::Preset::Hardened => Self::Hardened,
+            wire::settings::Preset::WithSudo => Self::WithSudo,
+        }
+    }
+}
