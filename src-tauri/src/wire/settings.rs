@@ -23,9 +23,10 @@ pub(crate) struct Settings {
     pub(crate) projects: BTreeMap<String, Project>,
 }
 
-/// What is wished for containers. Null: what the layer below says.
+/// What is wished for containers. Absent or null: what the layer below says.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", default)]
+#[ts(optional_fields = nullable)]
 pub(crate) struct Wishes {
     /// Which network containers have. Default: the host's.
     pub(crate) network: Option<NetworkChoice>,

@@ -102,19 +102,13 @@ fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> std::io:
         owner: Owner { instance: instance.to_owned(), tab: "held".to_owned(), workspace: workspace.to_owned() },
         short_id: "held".to_owned(),
         workspace: PathBuf::from(workspace),
-        git_common_dir: None,
         session_bucket: PathBuf::from(workspace),
         image: tag.to_owned(),
         uid: owner.uid(),
         gid: owner.gid(),
-        groups: Vec::new(),
         network: Network::Host,
         limits: Limits::usual(engine.about()),
-        certificates: false,
-        git_name: None,
-        git_email: None,
-        environment: Vec::new(),
-        args: Vec::new(),
         engine: Abilities::from(engine.about()),
+        ..Wish::default()
     })
 }

@@ -109,20 +109,14 @@ impl Lab {
             owner: self.owner("t1"),
             short_id: uuid::Uuid::new_v4().simple().to_string()[..8].to_owned(),
             workspace: self.folder(&format!("workspace-{name}"), owner),
-            git_common_dir: None,
             session_bucket: self.folder(&format!("bucket-{name}"), owner),
             image: image.tag.clone(),
             uid: owner.0,
             gid: owner.1,
-            groups: Vec::new(),
             network: Network::Host,
             limits: Limits::usual(about),
-            certificates: false,
-            git_name: None,
-            git_email: None,
-            environment: Vec::new(),
-            args: Vec::new(),
             engine: Abilities::from(about),
+            ..Wish::default()
         }
     }
 

@@ -1,6 +1,7 @@
 // Settings while they are edited: rows that can be half written, and what they come to when saved. Core alone
 // decides whether they are good.
 import type { Settings } from "../host/wire/Settings";
+import type { Wishes } from "../host/wire/Wishes";
 
 export interface VariableRow {
   name: string;
@@ -17,11 +18,15 @@ export class SettingsDraft {
   freshOnToggle = $state(false);
   certificates = $state<string[]>([]);
   projects = $state<ProjectRow[]>([]);
+  container = $state<Wishes>({});
+  wishes = $state<Settings["projects"]>({});
 
   constructor(settings: Settings) {
     this.engine = settings.engine;
     this.freshOnToggle = settings.freshOnToggle;
     this.certificates = [...settings.certificates];
+    this.container = { ...settings.container };
+    this.wishes = structuredClone(settings.projects);
     this.projects = Object.entries(settings.environment).map(([workspace, variables]) => ({
       workspace,
       variables: Object.entries(variables).map(([name, value]) => ({ name, value })),
@@ -70,6 +75,8 @@ export class SettingsDraft {
       freshOnToggle: this.freshOnToggle,
       certificates: [...this.certificates],
       environment: Object.fromEntries(projects),
+      container: { ...this.container },
+      projects: { ...this.wishes },
     };
   }
 }

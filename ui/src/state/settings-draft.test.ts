@@ -9,6 +9,8 @@ const SETTINGS: Settings = {
   freshOnToggle: true,
   certificates: ["/a.pem", "/b.pem"],
   environment: { "/p": { A: "1", B: "" }, "/q": { C: " 3 " } },
+  container: { cpus: 2 },
+  projects: { "/p": { engine: "", container: { offline: true } } },
 };
 
 describe("settings", () => {

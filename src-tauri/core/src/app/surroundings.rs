@@ -31,8 +31,8 @@ pub struct Surroundings {
     reaper: Reaper,
     instance: String,
     builds: Builds,
-    /// The one that answered last.
-    engine: Mutex<Option<Engine>>,
+    /// Those that answered last, by the setting that named them; the empty one names none.
+    found: Mutex<BTreeMap<String, Engine>>,
     /// Those that hold containers of ours, by address.
     engines: Mutex<BTreeMap<String, Engine>>,
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
@@ -79,7 +79,7 @@ impl Surroundings {
             reaper,
             instance,
             builds: Builds::default(),
-            engine: Mutex::default(),
+            found: Mutex::default(),
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
@@ -136,14 +136,29 @@ impl Surroundings {
         find::Search::of(&self.environment)
     }
 
-    /// The engine that the user means, looked for anew each time: it may have gone, or come.
+    /// The engine that the user means for all projects.
     pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
         let setting = self.settings().engine;
-        let setting = Some(setting.trim()).filter(|setting| !setting.is_empty());
-        let before = self.engine.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let found = Engine::find_again(before.as_ref(), setting, &self.environment).await;
-        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = found.as_ref().ok().cloned();
-        found
+        self.engine_at(setting.trim()).await
+    }
+
+    /// The engine that the user means for a workspace.
+    pub(crate) async fn engine_of(&self, workspace: &Path) -> Result<Engine, EngineError> {
+        let setting = self.settings().engine_of(workspace).to_owned();
+        self.engine_at(&setting).await
+    }
+
+    /// The engine that a setting names, or where it is empty the one that is found; looked for anew each time: it may
+    /// have gone, or come.
+    async fn engine_at(&self, setting: &str) -> Result<Engine, EngineError> {
+        let named = Some(setting).filter(|setting| !setting.is_empty());
+        let before = self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(setting);
+        let engine = Engine::find_again(before.as_ref(), named, &self.environment).await;
+        if let Ok(engine) = &engine {
+            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            found.insert(setting.to_owned(), engine.clone());
+        }
+        engine
     }
 
     /// The builds under way, shared by all tabs.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::digest::hexadecimal;
 pub use passed::{FOLDER, passed};
-pub use wish::{Abilities, Limits, Network, Wish, user};
+pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, Wish, user};
 
 /// Where the workspace is in a container, beside its own path.
 pub const WORKSPACE: &str = "/workspace";
@@ -272,6 +272,13 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
                 "git does not work inside: {WORKSPACE} is the project there, and hides its repository {own}"
             ));
         }
+    }
+    for extra in &wish.mounts {
+        let (kind, source) = match &extra.source {
+            MountSource::Path(path) => (MountType::BIND, text(path)?),
+            MountSource::Volume(name) => (MountType::VOLUME, name.clone()),
+        };
+        all.push(Mount { read_only: Some(extra.read_only), ..mount(kind, &source, &extra.target) });
     }
     Ok((all, notes))
 }

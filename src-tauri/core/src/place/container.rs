@@ -86,7 +86,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let surroundings = &order.surroundings;
     let settings = surroundings.settings();
     news(News::Phase("Looking for the container engine".to_owned()));
-    let engine = surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+    let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
 
     let owner = owner_of(&order.workspace).await?;
@@ -172,6 +172,7 @@ pub async fn enter(
         certificates: image.certificates,
         git_name: identity.name,
         git_email: identity.email,
+        mounts: Vec::new(),
         environment: Vec::new(),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),

@@ -28,6 +28,8 @@ describe("the settings", () => {
       environment: {
         "/home/ada/projects/orchard": { DATABASE_URL: "postgres://orchard:apple@localhost/orchard" },
       },
+      container: {},
+      projects: {},
     });
     expect(all("settings")).toHaveLength(0);
   });

@@ -60,6 +60,8 @@ function base(): WindowState {
       freshOnToggle: false,
       certificates: ["/etc/ssl/company/root.pem"],
       environment: { [WORKSPACE]: { DATABASE_URL: "postgres://orchard:apple@localhost/orchard" } },
+      container: {},
+      projects: {},
     },
     problems: [],
     version: "0.1.0",

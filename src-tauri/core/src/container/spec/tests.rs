@@ -8,12 +8,10 @@ fn wish() -> Wish {
         owner: Owner { instance: "i-1".to_owned(), tab: "t-1".to_owned(), workspace: "/home/me/project".to_owned() },
         short_id: "abc123".to_owned(),
         workspace: "/home/me/project".into(),
-        git_common_dir: None,
         session_bucket: "/home/me/.claude/projects/-home-me-project".into(),
         image: "gemra-claude:0123456789ab".to_owned(),
         uid: 1000,
         gid: 1001,
-        groups: Vec::new(),
         network: Network::Host,
         limits: Limits {
             memory: Some(6 << 30),
@@ -22,12 +20,8 @@ fn wish() -> Wish {
             pids: Some(4096),
             shm: 1 << 28,
         },
-        certificates: false,
-        git_name: None,
-        git_email: None,
-        environment: Vec::new(),
         args: vec!["-p".to_owned(), "two words".to_owned()],
-        engine: Abilities::default(),
+        ..Wish::default()
     }
 }
 

@@ -11,7 +11,7 @@ const SHM: u64 = 256 * 1024 * 1024;
 const PIDS: u64 = 4096;
 
 /// What a container is wished for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Wish {
     /// Whose it is.
     pub owner: Owner,
@@ -41,12 +41,34 @@ pub struct Wish {
     pub git_name: Option<String>,
     /// The same.
     pub git_email: Option<String>,
+    /// More mounts than the workspace's and the volumes, in this order. A source of the host's must be there.
+    pub mounts: Vec<ExtraMount>,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.
     pub args: Vec<String>,
     /// What the engine can do.
     pub engine: Abilities,
+}
+
+/// A folder, a file or a volume that is in a container beside the usual ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtraMount {
+    /// What is mounted.
+    pub source: MountSource,
+    /// Where, absolute.
+    pub target: String,
+    /// Nobody inside can change it.
+    pub read_only: bool,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSource {
+    /// A folder or a file of the host's, absolute.
+    Path(PathBuf),
+    /// A volume of the engine's, by its name.
+    Volume(String),
 }
 
 /// Which network a container has.
