@@ -37,7 +37,7 @@ fn set<'a>(more: impl IntoIterator<Item = (&'a str, &'a str)>) -> HashMap<String
 }
 
 /// Whom something is made for.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Owner {
     /// The running Gemra.
     pub instance: String,
