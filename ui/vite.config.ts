@@ -21,5 +21,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    // A page with every field of the settings takes seconds in jsdom on a machine that is busy.
+    testTimeout: 60_000,
   },
 });

@@ -111,3 +111,48 @@ async fn scripted(name: &str, settings: Option<&str>) -> (ModelApi, Arc<Home>, A
     let app = App::launch(name, &home, &api, &Options::scripted(&[home.workspace("project")])).await;
     (api, home, app)
 }
+
+#[tokio::test]
+async fn wishes_are_saved_for_all_and_for_one_project_and_shown_again() {
+    let (_api, home, app) = scripted("settings-wishes", None).await;
+    let workspace = home.workspace("project").display().to_string();
+    let own = |key: &str| format!("projects.{workspace}.container.{key}");
+    app.open_settings().await;
+    for section in ["general", "engine", "container", "credentials", "projects"] {
+        app.settings_section(section).await;
+        app.screenshot(&format!("settings-{section}")).await;
+    }
+    app.type_wish("container.cpus", "1.5").await;
+    app.type_wish("container.volumeFolders", "node_modules").await;
+    app.choose_wish("container.preset", "withSudo").await;
+    app.type_wish(&own("memoryMb"), "2048").await;
+    app.choose_wish(&own("containerMode"), "acceptEdits").await;
+    app.save_settings().await;
+    let file = saved(&home);
+    let all = json!({"cpus": 1.5, "volumeFolders": ["node_modules"], "preset": "withSudo"});
+    assert_eq!(file["container"], all, "what is wished for all, and nothing else: {file}");
+    let project = json!({"memoryMb": 2048, "containerMode": "acceptEdits"});
+    assert_eq!(file["projects"][&workspace]["container"], project, "what is wished for the project: {file}");
+
+    app.open_settings().await;
+    assert_eq!(app.wish("container.cpus").await.0, "1.5", "the dialog shows what holds");
+    assert_eq!(app.wish(&own("memoryMb")).await.0, "2048", "for the project too");
+    let hint = format!("return document.getElementById('{}').placeholder;", own("cpus"));
+    assert_eq!(app.script(&hint).await, "1.5", "where the project says nothing, what holds for all is shown");
+    app.settings_section("projects").await;
+    app.screenshot("settings-project").await;
+}
+
+#[tokio::test]
+async fn a_wish_that_cannot_be_granted_is_told_beside_its_field() {
+    let (_api, home, app) = scripted("settings-field", None).await;
+    app.open_settings().await;
+    app.type_wish("container.mounts", "/nowhere/at/all:/data:ro").await;
+    app.click("settings-save").await;
+    app.until_failure("settings-not-saved", &["/nowhere/at/all:/data:ro", "is not there"], SOON).await;
+    let (typed, error) = app.wish("container.mounts").await;
+    assert_eq!(typed, "/nowhere/at/all:/data:ro", "what was typed stays");
+    assert!(error.contains("is not there"), "the reason stands beside it: {error:?}");
+    app.screenshot("settings-field-refused").await;
+    assert!(!home.settings().exists(), "nothing was written");
+}

@@ -245,7 +245,9 @@ impl App {
     pub async fn save_settings(&self, settings: Settings) -> Result<(), Failure> {
         let settings = settings.keeping(&self.settings.borrow());
         let path = self.surroundings.home().settings();
-        let (written, settings) = blocking(move || (settings.write(&path), settings)).await?;
+        let home = self.surroundings.environment().home();
+        let save = move || (settings.check_folders(home.as_deref()).and_then(|()| settings.write(&path)), settings);
+        let (written, settings) = blocking(save).await?;
         written.map_err(|error| Failure::from(&error))?;
         self.settings.send_replace(settings);
         self.refresh();
@@ -289,6 +291,7 @@ impl App {
             tracing::warn!("not every tab ended in time");
         }
         self.surroundings.clear_instance().await;
+        self.surroundings.projects().written().await;
     }
 
     async fn check(&self, path: String) -> Result<Workspace, Failure> {

@@ -124,12 +124,21 @@ pub struct Failure {
     pub action: String,
     /// The tail of the log, or the words of whoever refused.
     pub detail: Option<String>,
+    /// The field of the settings whose value is wrong, as the page calls it. Boxed, since most failures have none.
+    pub field: Option<Box<str>>,
 }
 
 impl Failure {
     /// A failure without a log.
     pub fn new(code: Code, title: &str, cause: impl Into<String>, action: impl Into<String>) -> Self {
-        Self { code, title: title.to_owned(), cause: cause.into(), action: action.into(), detail: None }
+        Self { code, title: title.to_owned(), cause: cause.into(), action: action.into(), detail: None, field: None }
+    }
+
+    /// The same, of a value in this field of the settings.
+    #[must_use]
+    pub fn at(mut self, field: &str) -> Self {
+        self.field = Some(field.into());
+        self
     }
 
     /// The same with the tail of a log, where there is one.

@@ -87,6 +87,11 @@ impl Home {
         self.data.join("recent.json")
     }
 
+    /// What is remembered of each project.
+    pub fn projects(&self) -> PathBuf {
+        self.data.join("projects.json")
+    }
+
     /// A record for each tab that is open.
     pub fn runs(&self) -> PathBuf {
         self.data.join("runs")

@@ -16,6 +16,7 @@ pub mod home;
 mod owner;
 pub mod place;
 pub mod process;
+mod project;
 pub mod reaper;
 mod record;
 pub mod settings;

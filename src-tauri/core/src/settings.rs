@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::container::engine::address::{ACCEPTED, Address};
 use crate::failure::{Code, Failure};
 use crate::file;
 
+mod check;
 pub mod container;
 
 use container::{Project, Wishes};
@@ -74,8 +74,13 @@ pub enum SettingsError {
         source: std::io::Error,
     },
     /// A value is not one that can be used.
-    #[error("{0}")]
-    BadValue(String),
+    #[error("{why}")]
+    BadValue {
+        /// Which, as the file and the page call it, such as `container.cpus` or `projects./p.container.mounts`.
+        field: String,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl From<&SettingsError> for Failure {
@@ -94,12 +99,13 @@ impl From<&SettingsError> for Failure {
                 cause,
                 "Make room or give yourself the right to write there, then save again.",
             ),
-            SettingsError::BadValue(_) => Self::new(
+            SettingsError::BadValue { field, .. } => Self::new(
                 Code::SettingsNotSaved,
                 "The settings were not saved",
                 cause,
                 "Correct the value, then save again.",
-            ),
+            )
+            .at(field),
         }
     }
 }
@@ -123,7 +129,7 @@ impl Settings {
     /// # Errors
     /// [`SettingsError`]; the old file is then untouched.
     pub fn write(&self, path: &Path) -> Result<(), SettingsError> {
-        self.check()?;
+        check::all(self)?;
         Self::read(path)?;
         let unwritable = |source| SettingsError::Unwritable { path: path.to_path_buf(), source };
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| unwritable(error.into()))?;
@@ -164,32 +170,13 @@ impl Settings {
         own.map(|project| project.engine.trim()).filter(|engine| !engine.is_empty()).unwrap_or(self.engine.trim())
     }
 
-    fn check(&self) -> Result<(), SettingsError> {
-        let bad = |text: String| Err(SettingsError::BadValue(text));
-        let engine = self.engine.trim();
-        if !engine.is_empty()
-            && let Err(error) = Address::read(engine, "the settings", false)
-        {
-            return bad(format!(
-                "{error}. Accepted are {ACCEPTED}; left empty, the engine is found as docker finds it"
-            ));
-        }
-        for certificate in &self.certificates {
-            let name = certificate.display();
-            match std::fs::read_to_string(certificate) {
-                Ok(text) if text.contains("-----BEGIN CERTIFICATE-----") => {}
-                Ok(_) => return bad(format!("{name} holds no certificate in PEM form")),
-                Err(error) => return bad(format!("the certificate {name} cannot be read: {error}")),
-            }
-        }
-        for name in self.environment.values().flat_map(|variables| variables.0.keys()) {
-            let valid = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-                && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
-            if !valid {
-                return bad(format!("{name:?} is not the name of an environment variable"));
-            }
-        }
-        Ok(())
+    /// Checks that what is to be mounted is there. `~` means `home`. Asked where somebody saves what they have written:
+    /// a folder that has gone since is told when a container wants it.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] names the entry.
+    pub fn check_folders(&self, home: Option<&Path>) -> Result<(), SettingsError> {
+        check::folders_of(self, home)
     }
 }
 
@@ -255,8 +242,75 @@ mod tests {
             assert!(error.contains(named), "the message names what is wrong: {error}");
             assert!(!path.exists(), "nothing was written");
         }
+        for (wishes, field, named) in bad_wishes() {
+            let all = Settings { container: wishes.clone(), ..Settings::default() };
+            let project = Project { container: wishes, ..Project::default() };
+            let one = Settings { projects: [("/p".to_owned(), project)].into(), ..Settings::default() };
+            for (settings, at) in [(all, "container"), (one, "projects./p.container")] {
+                let failure = Failure::from(&settings.write(&path).unwrap_err());
+                assert_eq!(failure.field.as_deref(), Some(format!("{at}.{field}").as_str()), "the field is named");
+                assert!(failure.cause.contains(named), "{field}: the message names what is wrong: {}", failure.cause);
+                assert!(!path.exists(), "nothing was written");
+            }
+        }
         for accepted in ["", "  ", "unix:///run/docker.sock", " unix:///run/docker.sock ", "tcp://127.0.0.1:2375"] {
             engine(accepted).write(&path).unwrap_or_else(|error| panic!("{accepted:?} is refused: {error}"));
         }
+    }
+
+    /// Wishes that cannot be granted, their field, and a part of why.
+    fn bad_wishes() -> Vec<(Wishes, &'static str, &'static str)> {
+        let none = Wishes::default;
+        let list = |entry: &str| Some(vec![entry.to_owned()]);
+        let text = |text: &str| Some(text.to_owned());
+        vec![
+            (Wishes { cpus: Some(0.0), ..none() }, "cpus", "0 processors"),
+            (Wishes { cpus: Some(f64::NAN), ..none() }, "cpus", "from 0.01"),
+            (Wishes { memory_mb: Some(1), ..none() }, "memoryMb", "from 64"),
+            (Wishes { pids: Some(1), ..none() }, "pids", "from 16"),
+            (Wishes { open_files: Some(2_000_000), ..none() }, "openFiles", "to 1048576"),
+            (Wishes { shm_mb: Some(0), ..none() }, "shmMb", "from 1"),
+            (Wishes { start_seconds: Some(0), ..none() }, "startSeconds", "from 1"),
+            (Wishes { build_silent_minutes: Some(9999), ..none() }, "buildSilentMinutes", "to 1440"),
+            (Wishes { refresh_hours: Some(99_999), ..none() }, "refreshHours", "to 8760"),
+            (Wishes { gpus: text("some"), ..none() }, "gpus", "\"some\""),
+            (Wishes { allowed_domains: list("https://x.org"), ..none() }, "allowedDomains", "https://x.org"),
+            (Wishes { allowed_domains: list("*"), ..none() }, "allowedDomains", "\"*\""),
+            (Wishes { allowed_domains: list("*.com"), ..none() }, "allowedDomains", "*.com"),
+            (Wishes { mounts: list("/a"), ..none() }, "mounts", "\"/a\""),
+            (Wishes { volume_folders: list("../x"), ..none() }, "volumeFolders", "../x"),
+            (Wishes { image: text("a b"), ..none() }, "image", "a b"),
+            (Wishes { platform: text("arm64"), ..none() }, "platform", "arm64"),
+            (Wishes { build_target: text("a b"), ..none() }, "buildTarget", "a b"),
+            (Wishes { build_args: Some([("A B".to_owned(), String::new())].into()), ..none() }, "buildArgs", "A B"),
+            (Wishes { host_mode: Some(crate::agent::Mode::BypassPermissions), ..none() }, "hostMode", "without asking"),
+        ]
+    }
+
+    #[test]
+    fn good_wishes_are_saved() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let list = |entries: &[&str]| Some(entries.iter().map(|&entry| entry.to_owned()).collect());
+        let text = |text: &str| Some(text.to_owned());
+        let container = Wishes {
+            cpus: Some(0.5),
+            memory_mb: Some(64),
+            refresh_hours: Some(0),
+            gpus: text(""),
+            allowed_domains: list(&["example.com", "*.example.co.uk", "localhost:8080", "xn--bcher-kva.example"]),
+            mounts: list(&["/nowhere:/data:ro"]),
+            volume_folders: list(&["node_modules", "packages/*/target"]),
+            image: text("registry.example:5000/a/b_c:1.2@sha256:0123456789abcdef"),
+            platform: text("linux/arm/v7"),
+            build_target: text(""),
+            container_mode: Some(crate::agent::Mode::BypassPermissions),
+            ..Wishes::default()
+        };
+        let settings = Settings { container, ..Settings::default() };
+        settings.write(&path).unwrap();
+        assert_eq!(Settings::read(&path).unwrap(), settings, "all of it is there");
+        let error = Failure::from(&settings.check_folders(None).unwrap_err());
+        assert_eq!(error.field.as_deref(), Some("container.mounts"), "a folder that is not there is told on a save");
     }
 }

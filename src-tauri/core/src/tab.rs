@@ -6,6 +6,7 @@ mod agent;
 mod flip;
 mod guarding;
 mod install;
+mod modes;
 mod talk;
 pub mod view;
 

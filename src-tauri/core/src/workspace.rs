@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::failure::{Code, Failure};
 
+pub mod folders;
+pub mod mounts;
+
 /// A folder that an agent may be given. Absolute, links resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Workspace {

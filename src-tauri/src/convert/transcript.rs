@@ -147,13 +147,14 @@ impl From<Topic> for wire::Topic {
 
 impl From<&Failure> for wire::Failure {
     fn from(failure: &Failure) -> Self {
-        let Failure { code, title, cause, action, detail } = failure;
+        let Failure { code, title, cause, action, detail, field } = failure;
         Self {
             code: code.as_str().to_owned(),
             title: title.clone(),
             cause: cause.clone(),
             action: action.clone(),
             detail: detail.clone(),
+            field: field.as_deref().map(str::to_owned),
         }
     }
 }

@@ -212,4 +212,8 @@ pub(crate) struct Failure {
     pub(crate) action: String,
     /// The tail of the log or the engine's own words.
     pub(crate) detail: Option<String>,
+    /// The field of the settings whose value is wrong, such as `container.cpus`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional = nullable)]
+    pub(crate) field: Option<String>,
 }

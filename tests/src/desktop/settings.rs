@@ -17,9 +17,37 @@ impl App {
         self.until(what, SOON, async |_| (self.script(script).await == open).then_some(())).await;
     }
 
-    /// Adds a variable to the project in the dialog, which has none yet.
+    /// Goes to a section of the dialog.
+    pub async fn settings_section(&self, section: &str) {
+        self.click_css(&format!("[data-testid=settings] [data-section={section}]")).await;
+    }
+
+    /// Types into the field of a wish, by its path in the settings, such as `container.cpus`.
+    pub async fn type_wish(&self, path: &str, text: &str) {
+        self.type_css(&format!("[data-testid=settings] [id='{path}']"), text).await;
+    }
+
+    /// Chooses in the field of a wish.
+    pub async fn choose_wish(&self, path: &str, value: &str) {
+        self.click_css(&format!("[data-testid=settings] [id='{path}'] option[value='{value}']")).await;
+    }
+
+    /// What stands in the field of a wish, and its error where it has one.
+    pub async fn wish(&self, path: &str) -> (String, String) {
+        let script = format!(
+            "const field = document.getElementById('{path}');
+             const error = field.closest('[data-field]').querySelector('[role=alert]');
+             return [field.value, error?.textContent.trim() ?? ''];"
+        );
+        let said = self.script(&script).await;
+        let text = |at: usize| said[at].as_str().unwrap_or_default().to_owned();
+        (text(0), text(1))
+    }
+
+    /// Adds a variable to the project in the dialog.
     pub async fn add_variable(&self, name: &str, value: &str) {
-        self.click_button("Add project").await;
+        self.settings_section("projects").await;
+        self.click_button("Variable").await;
         self.type_css("[data-testid=settings] input[aria-label=Name]", name).await;
         self.type_css("[data-testid=settings] input[aria-label^='Value of']", value).await;
     }

@@ -78,6 +78,8 @@ impl Lab {
             uid: owner.0,
             gid: owner.1,
             cli_version: None,
+            sudo: false,
+            silence: None,
             certificates: Vec::new(),
             proxies: BTreeMap::new(),
             owner: self.owner("t1"),

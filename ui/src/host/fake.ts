@@ -173,6 +173,17 @@ export class FakeHost implements Host {
         "Write unix://, tcp://, ssh:// or npipe:// and what follows, or leave it empty.",
       );
     }
+    if ((settings.container.cpus ?? 1) <= 0) {
+      throw {
+        ...failure(
+          "settings-not-saved",
+          "The settings were not saved",
+          `${settings.container.cpus} processors cannot be: from 0.01 to 1024 can.`,
+          "Correct the value, then save again.",
+        ),
+        field: "container.cpus",
+      };
+    }
     this.#change({ settings });
   }
 

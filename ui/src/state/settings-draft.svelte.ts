@@ -1,5 +1,6 @@
 // Settings while they are edited: rows that can be half written, and what they come to when saved. Core alone
 // decides whether they are good.
+import type { Project } from "../host/wire/Project";
 import type { Settings } from "../host/wire/Settings";
 import type { Wishes } from "../host/wire/Wishes";
 
@@ -21,7 +22,11 @@ export class SettingsDraft {
   container = $state<Wishes>({});
   wishes = $state<Settings["projects"]>({});
 
+  /** Projects that core knows: its keys of other versions are kept only where they come back. */
+  readonly #known: ReadonlySet<string>;
+
   constructor(settings: Settings) {
+    this.#known = new Set(Object.keys(settings.projects));
     this.engine = settings.engine;
     this.freshOnToggle = settings.freshOnToggle;
     this.certificates = [...settings.certificates];
@@ -49,8 +54,39 @@ export class SettingsDraft {
     else this.projects.push({ workspace, variables: [{ name: "", value: "" }] });
   }
 
+  /** Projects that something is said for. */
+  workspaces(): string[] {
+    return [...new Set([...Object.keys(this.wishes), ...this.projects.map(({ workspace }) => workspace)])];
+  }
+
+  /** What is wished for a project. */
+  project(workspace: string): Project {
+    return this.wishes[workspace] ?? { engine: "", container: {} };
+  }
+
+  setProject(workspace: string, project: Project): void {
+    this.wishes = { ...this.wishes, [workspace]: project };
+  }
+
+  /** Wishes something for the containers of all projects. */
+  wish(change: Wishes): void {
+    this.container = { ...this.container, ...change };
+  }
+
+  wishForProject(workspace: string, change: Wishes): void {
+    const project = this.project(workspace);
+    this.setProject(workspace, { ...project, container: { ...project.container, ...change } });
+  }
+
   /** Why the rows cannot be saved as they are, in words; none where they can. */
   problem(): string | null {
+    const places: [string, Wishes][] = [["all projects", this.container]];
+    for (const [workspace, project] of Object.entries(this.wishes))
+      places.push([workspace, project.container]);
+    for (const [where, wishes] of places) {
+      const bad = Object.entries(wishes).find(([, value]) => Number.isNaN(value));
+      if (bad !== undefined) return `A number for ${where} is none: ${bad[0]}.`;
+    }
     for (const { workspace, variables } of this.projects) {
       const names = variables.map(({ name }) => name.trim());
       if (workspace.trim() === "" && variables.some(isWritten)) return "A project’s folder is empty.";
@@ -75,10 +111,28 @@ export class SettingsDraft {
       freshOnToggle: this.freshOnToggle,
       certificates: [...this.certificates],
       environment: Object.fromEntries(projects),
-      container: { ...this.container },
-      projects: { ...this.wishes },
+      container: said(this.container),
+      projects: Object.fromEntries(
+        Object.entries(this.wishes)
+          .map(([workspace, project]): [string, Project] => [
+            workspace,
+            { engine: project.engine.trim(), container: said(project.container) },
+          ])
+          .filter(([workspace, project]) => this.#known.has(workspace) || says(project)),
+      ),
     };
   }
+}
+
+/** The wishes that say something. */
+function said(wishes: Wishes): Wishes {
+  return Object.fromEntries(
+    Object.entries(wishes).filter(([, value]) => value !== undefined && value !== null),
+  ) as Wishes;
+}
+
+function says(project: Project): boolean {
+  return project.engine !== "" || Object.keys(project.container).length > 0;
 }
 
 function isWritten(row: VariableRow): boolean {

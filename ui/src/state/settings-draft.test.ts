@@ -42,6 +42,23 @@ describe("settings", () => {
     expect(draft.problem()).toBe(null);
   });
 
+  it("hold no wish that was taken back, and no project that nothing is said for", () => {
+    const draft = new SettingsDraft(SETTINGS);
+    draft.wish({ pids: 5 });
+    draft.wish({ pids: null, cpus: null });
+    draft.wishForProject("/new", { offline: true });
+    draft.wishForProject("/new", { offline: null });
+    draft.wishForProject("/p", { offline: null });
+    expect(draft.toSettings().container).toEqual({});
+    expect(draft.toSettings().projects).toEqual({ "/p": { engine: "", container: {} } });
+  });
+
+  it("are not saved with a number that is none", () => {
+    const draft = new SettingsDraft(SETTINGS);
+    draft.wishForProject("/p", { cpus: Number.NaN });
+    expect(draft.problem()).toBe("A number for /p is none: cpus.");
+  });
+
   it.each([
     [{ name: "", value: "x" }, "A variable of /p has a value and no name."],
     [{ name: "A", value: "2" }, "A stands twice for /p."],

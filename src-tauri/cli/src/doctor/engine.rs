@@ -10,6 +10,7 @@ use gemra_core::container::spec;
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use gemra_core::settings::Settings;
+use gemra_core::settings::container::Preset;
 
 /// How long the engine may take to say whether it has the image. It needs a millisecond.
 const QUESTION: Duration = Duration::from_secs(3);
@@ -87,6 +88,8 @@ async fn image(engine: &Engine, settings: &Settings, cli_version: Option<String>
         uid,
         gid,
         cli_version,
+        sudo: settings.container.preset == Some(Preset::WithSudo),
+        silence: None,
         certificates: certificates::read(&settings.certificates).await.map_err(failed)?,
         // They do not decide what is in the image.
         proxies: std::collections::BTreeMap::new(),

@@ -16,6 +16,7 @@ use crate::environment::Environment;
 use crate::git::{self, Identity};
 use crate::guard;
 use crate::home::Home;
+use crate::project::Projects;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
@@ -38,6 +39,7 @@ pub struct Surroundings {
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
+    projects: Projects,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -71,6 +73,7 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        let projects = Projects::open(home.projects());
         Self {
             home,
             environment,
@@ -84,6 +87,7 @@ impl Surroundings {
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
             guard,
+            projects,
             inside: Arc::default(),
         }
     }
@@ -112,6 +116,11 @@ impl Surroundings {
     /// What the host would execute, as it was before containers could write to it.
     pub(crate) fn guard(&self) -> &guard::Store {
         &self.guard
+    }
+
+    /// What is remembered of each project.
+    pub(crate) fn projects(&self) -> &Projects {
+        &self.projects
     }
 
     /// A container may write to a workspace from now on, as long as this is held.

@@ -11,6 +11,7 @@ mod shared;
 pub mod source;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -48,6 +49,10 @@ pub struct Ingredients {
     pub gid: u32,
     /// The CLI's version on the host, where there is one.
     pub cli_version: Option<String>,
+    /// Give the agent's user a `sudo` that asks for no password.
+    pub sudo: bool,
+    /// How long the build may go on without a word, where not as usual. It decides nothing of what is in the image.
+    pub silence: Option<Duration>,
     /// Certificates to trust.
     pub certificates: Vec<Certificate>,
     /// Proxies for the build, as [`proxies`] gives them. They may hold passwords.
@@ -177,6 +182,9 @@ fn arguments(ingredients: &Ingredients) -> BTreeMap<String, String> {
     if let Some(version) = &ingredients.cli_version {
         all.insert("CLAUDE_CODE_VERSION".to_owned(), version.clone());
     }
+    if ingredients.sudo {
+        all.insert("WITH_SUDO".to_owned(), "1".to_owned());
+    }
     all
 }
 
@@ -211,6 +219,8 @@ mod tests {
             uid: 1000,
             gid: 1000,
             cli_version: Some("1.2.3".to_owned()),
+            sudo: false,
+            silence: None,
             certificates: Vec::new(),
             proxies: BTreeMap::new(),
             owner: Owner::default(),
@@ -234,6 +244,8 @@ mod tests {
             ("the user", true, |all| all.uid = 1001),
             ("the group", true, |all| all.gid = 1001),
             ("the CLI", true, |all| all.cli_version = None),
+            ("sudo", true, |all| all.sudo = true),
+            ("patience", false, |all| all.silence = Some(Duration::from_secs(1))),
             ("a certificate", true, |all| {
                 all.certificates.push(Certificate { name: "a".to_owned(), pem: "b".to_owned() });
             }),

@@ -278,7 +278,9 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         ));
 
         (self.phase)(Phase::Start);
-        let started = limited(Phase::Start, self.engine.api().start_container(id, None::<StartContainerOptions>)).await;
+        let limit = self.plan.start.unwrap_or(Phase::Start.limit());
+        let starting = self.engine.api().start_container(id, None::<StartContainerOptions>);
+        let started = tokio::time::timeout(limit, starting).await.map_err(|_| RunError::StartTooSlow { limit });
         if let Err(error) = started.and_then(|started| started.map_err(|error| self.refused(Phase::Start, &error))) {
             reader.abort();
             ended.abort();

@@ -1,19 +1,21 @@
 //! From a wish to the engine's create body: a pure function, so that every option can be looked at in a test. It asks
 //! nobody anything and does nothing.
 
+pub mod extra;
 mod passed;
 mod wish;
 pub mod wrapper;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hexadecimal;
 pub use passed::{FOLDER, passed};
-pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, Wish, user};
+pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, VolumeFolder, Wish, user};
 
 /// Where the workspace is in a container, beside its own path.
 pub const WORKSPACE: &str = "/workspace";
@@ -60,6 +62,8 @@ pub struct Plan {
     pub spec: String,
     /// What cannot be as it usually is, in words.
     pub notes: Vec<String>,
+    /// How long the engine may take to start it, where not the usual time.
+    pub start: Option<Duration>,
 }
 
 /// A named volume that outlives containers.
@@ -114,7 +118,7 @@ pub fn plan(wish: &Wish) -> Result<Plan, SpecError> {
         attach_stderr: Some(true),
         tty: Some(false),
         stop_signal: Some("SIGTERM".to_owned()),
-        host_config: Some(host_config(wish, mounts)),
+        host_config: Some(host_config(wish, home, mounts)),
         ..ContainerCreateBody::default()
     };
     Ok(Plan { notes, ..seal(wish, body, volumes) })
@@ -135,25 +139,25 @@ fn seal(wish: &Wish, mut body: ContainerCreateBody, mut volumes: Vec<Volume>) ->
     }
     body.labels = Some(labels);
     let tab: String = wish.owner.tab.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
-    Plan { name: format!("gemra-{tab}-{}", wish.short_id), body, volumes, spec, notes: Vec::new() }
+    Plan {
+        name: format!("gemra-{tab}-{}", wish.short_id),
+        body,
+        volumes,
+        spec,
+        notes: Vec::new(),
+        start: wish.held.start,
+    }
 }
 
-fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
+fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
     let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    let mut security = vec!["no-new-privileges".to_owned()];
-    if wish.engine.selinux {
-        // The other way is to relabel the user's own files for good.
-        security.push("label=disable".to_owned());
-    }
     let memory = wish.limits.memory.map(signed);
-    HostConfig {
+    let mut host = HostConfig {
         init: Some(true),
         auto_remove: Some(true),
         network_mode: Some(wish.network.as_str().to_owned()),
         extra_hosts: Some(vec![host_entry(wish)]),
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
-        cap_drop: Some(vec!["ALL".to_owned()]),
-        security_opt: Some(security),
         pids_limit: wish.limits.pids.map(signed),
         memory,
         // The same number means: no swap on top.
@@ -163,7 +167,9 @@ fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
         mounts: Some(mounts),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
-    }
+    };
+    extra::apply(wish, home, &mut host);
+    host
 }
 
 /// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
@@ -227,7 +233,19 @@ fn volumes(wish: &Wish, home: &str) -> Vec<Volume> {
         folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
         labels: HashMap::new(),
     };
-    vec![volume("claude", ".claude", &["projects"]), volume("cache", ".cache", &["npm", "pip", "zig"])]
+    let mut all = vec![volume("claude", ".claude", &["projects"]), volume("cache", ".cache", &["npm", "pip", "zig"])];
+    all.extend(wish.folders.iter().map(|folder| Volume {
+        name: folder.volume.clone(),
+        target: format!("{WORKSPACE}/{}", folder.path),
+        folders: Vec::new(),
+        labels: HashMap::new(),
+    }));
+    all
+}
+
+/// True for folders of the image that nothing may be mounted over.
+pub fn is_system(path: &str) -> bool {
+    SYSTEM.contains(&path)
 }
 
 /// True where a host's folder can be at its own path in a container. What lies under the one name that is taken there
@@ -248,14 +266,18 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
         let why = "a folder of that name is part of the system inside";
         return Err(SpecError::Path { path: wish.workspace.clone(), why });
     }
-    all.push(mount(MountType::BIND, &workspace, WORKSPACE));
+    let fixed = Some(wish.held.read_only_workspace);
+    all.push(Mount { read_only: fixed, ..mount(MountType::BIND, &workspace, WORKSPACE) });
     // At its own path too, so that what was said before a move still holds; and a worktree's repository at its own,
     // because git's files name it so.
     let mut seen = vec![wish.workspace.clone()];
     let mut notes = Vec::new();
     if let Some(own) = own_path(&wish.workspace).filter(|own| own != WORKSPACE) {
         if is_at_own_path(&wish.workspace) {
-            all.push(mount(MountType::BIND, &workspace, &own));
+            all.push(Mount { read_only: fixed, ..mount(MountType::BIND, &workspace, &own) });
+            for folder in &wish.folders {
+                all.push(mount(MountType::VOLUME, &folder.volume, &format!("{own}/{}", folder.path)));
+            }
         } else {
             notes.push(format!("Inside, the project is at {WORKSPACE} alone: {own} would lie within itself"));
             seen.clear();

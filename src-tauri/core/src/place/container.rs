@@ -1,9 +1,12 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod grant;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,11 +18,12 @@ use crate::container::engine::Engine;
 use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
-use crate::container::spec::{self, Limits, Network, Wish};
+use crate::container::spec::{self, Network, Wish, extra};
 use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
+use crate::settings::container::Preset;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
@@ -85,6 +89,7 @@ pub struct Gate {
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
     let settings = surroundings.settings();
+    let wishes = settings.wishes(order.workspace.path());
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
@@ -105,6 +110,8 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
         uid,
         gid,
         cli_version: surroundings.cli_version().await,
+        sudo: wishes.preset == Some(Preset::WithSudo),
+        silence: wishes.build_silent_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
         certificates,
         proxies: image::proxies(surroundings.environment()),
         owner: labels(order),
@@ -156,6 +163,9 @@ pub async fn enter(
     }
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
+    let (wishes, about) = (surroundings.settings().wishes(&workspace), image.engine.about());
+    let home = surroundings.environment().home();
+    let grant = grant::look(&wishes, about, &workspace, home.as_deref(), (image.uid, holder)).await?;
     let launch = launch(order, Conversation::New(String::new()));
     let wish = Wish {
         owner: labels(order),
@@ -168,11 +178,13 @@ pub async fn enter(
         gid: image.gid,
         groups,
         network: Network::Host,
-        limits: Limits::usual(image.engine.about()),
+        limits: grant.limits,
+        held: grant.held,
+        folders: grant.folders,
         certificates: image.certificates,
         git_name: identity.name,
         git_email: identity.email,
-        mounts: Vec::new(),
+        mounts: grant.mounts,
         environment: Vec::new(),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
@@ -180,10 +192,12 @@ pub async fn enter(
     };
     news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
     news(News::Fact("Mounts", mounts(&wish)));
-    news(News::Fact("Limits", limits(&wish.limits)));
+    news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
+    wish.held.facts().into_iter().for_each(|(name, value)| news(News::Fact(name, value)));
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
+    notes.extend(grant.notes);
     notes.extend(variables(order).1);
     tell_notes(&notes, &news);
     let tell = news.clone();
@@ -352,21 +366,8 @@ fn mounts(wish: &Wish) -> String {
         lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
     }
     lines.push("its conversations → ~/.claude/projects".to_owned());
+    lines.extend(grant::lines(wish));
     lines.join("\n")
-}
-
-fn limits(limits: &Limits) -> String {
-    let mut said = Vec::new();
-    if let Some(memory) = limits.memory {
-        said.push(format!("{} MB of memory", memory / (1024 * 1024)));
-    }
-    if let Some(cpus) = limits.cpu_thousandths {
-        said.push(format!("{} processors", cpus / 1000));
-    }
-    if let Some(pids) = limits.pids {
-        said.push(format!("{pids} processes"));
-    }
-    if said.is_empty() { "none that this engine can keep".to_owned() } else { said.join(", ") }
 }
 
 fn bad_mount(cause: &str) -> Failure {

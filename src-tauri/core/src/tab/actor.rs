@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::agent::{Launched, Slot};
 use super::flip::Flip;
 use super::guarding::Guarding;
+use super::modes::Modes;
 use super::view::{AgentView, Queued, TurnView, Usage, View};
 use super::{Message, Opening, Summary, TabId};
 use crate::agent::claude::history::Said;
@@ -100,6 +101,8 @@ pub(super) struct Actor {
     pub(super) chosen_model: Option<String>,
     pub(super) model: Option<String>,
     pub(super) mode: Mode,
+    /// What was chosen in each place.
+    pub(super) modes: Modes,
     /// The place that the agent believes to be in; `None` where that is not known.
     pub(super) told_place: Option<Place>,
     /// What the user has allowed for the rest of the conversation.
@@ -177,6 +180,7 @@ impl Actor {
             chosen_model: None,
             model: None,
             mode: Mode::Default,
+            modes: Modes::default(),
             told_place: Some(Place::Host),
             allowed: Vec::new(),
             version: None,
@@ -374,6 +378,7 @@ impl Actor {
         self.told_place = None;
         self.chosen_model = run.model;
         self.mode = Mode::parse(&run.mode).unwrap_or_default();
+        self.modes.choose(if run.container { Place::Container } else { Place::Host }, self.mode);
         let what = if run.turn { "in the middle of a turn" } else { "between two turns" };
         let text = format!("Gemra ended unexpectedly {what}. The conversation is taken up again.");
         self.transcript.notice(Topic::Interrupted, text, None);
@@ -478,7 +483,7 @@ impl Actor {
             guard: self.guarding.changes().map(<[_]>::to_vec),
             model: self.model.clone(),
             mode: self.mode,
-            modes: self.modes(),
+            modes: self.offered_modes(),
             usage: self.usage,
             asking: self.transcript.is_asking(),
         }

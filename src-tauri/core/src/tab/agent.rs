@@ -180,9 +180,8 @@ impl Actor {
         let workspace = self.workspace.clone();
         let conversation = self.conversation_at(Place::Host);
         let allowed = self.allowed_at(Place::Host);
-        self.launched = self.launches();
         // On the host nobody acts without asking.
-        self.mode = self.launched.mode;
+        self.launched = self.launches(Place::Host);
         let Launched { model, mode } = self.launched.clone();
         let task = self.task(async move {
             let result = async {
@@ -214,8 +213,11 @@ impl Actor {
         };
     }
 
-    /// What an agent that is started now gets. It may act without asking only when it has answered from a container.
-    pub(super) fn launches(&self) -> Launched {
+    /// What an agent that is started now at `place` gets; its mode becomes the tab's. It may act without asking only
+    /// when it has answered from a container.
+    pub(super) fn launches(&mut self, place: Place) -> Launched {
+        let wishes = self.surroundings.settings().wishes(self.workspace.path());
+        self.mode = self.modes.at(place, &wishes, self.mode);
         let mode = if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode };
         Launched { model: self.chosen_model.clone(), mode }
     }

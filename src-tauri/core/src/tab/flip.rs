@@ -12,7 +12,7 @@ use super::Message;
 use super::actor::{Actor, Deadline, Done};
 use super::agent::{Launched, Leaving, Slot};
 use super::view::{BuildStep, ContainerView};
-use crate::container::run::RunError;
+use crate::container::run::{Phase, RunError};
 use crate::container::spec;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
@@ -64,8 +64,8 @@ pub(super) struct Flip {
     clearing: u32,
     /// The search for the image. It is cut off by whatever ends the building.
     preparing: Option<AbortOnDropHandle<()>>,
-    /// True where the tab was in a container when an instance died, and has to go back there.
-    taken_up: bool,
+    /// Of a tab that an instance which died has left: true where it was in a container, and has to go back there.
+    taken_up: Option<bool>,
 }
 
 impl Default for Flip {
@@ -85,7 +85,7 @@ impl Default for Flip {
             entering: 0,
             clearing: 0,
             preparing: None,
-            taken_up: false,
+            taken_up: None,
         }
     }
 }
@@ -100,7 +100,7 @@ impl Flip {
     }
 
     pub(super) fn take_up(&mut self, container: bool) {
-        self.taken_up = container;
+        self.taken_up = Some(container);
     }
 
     /// Says what is waited for.
@@ -145,12 +145,20 @@ impl Flip {
 }
 
 impl Actor {
-    /// Starts the tab's agent where the tab was last. One that was in a container does not run on the host meanwhile.
+    /// Starts the tab's agent where the tab was last, and a new tab's where the project's last one was. One that was in
+    /// a container does not run on the host meanwhile.
     pub(super) fn begin(&mut self) {
-        if std::mem::take(&mut self.flip.taken_up) {
+        let path = self.workspace.path();
+        let left = self.flip.taken_up.take();
+        let new_inside = left.is_none() && self.surroundings.projects().place(path) == Place::Container;
+        // What a container has changed is no question as long as nothing starts on the host.
+        if left == Some(true) || (new_inside && self.surroundings.guard().knows(path)) {
             self.drive(Event::TakenUp);
-        } else {
-            self.start_on_host();
+            return;
+        }
+        self.start_on_host();
+        if new_inside {
+            self.on_click(Instant::now());
         }
     }
 
@@ -349,7 +357,12 @@ impl Actor {
             self.flip.took = None;
         }
         match after {
-            State::Starting => self.deadline(STARTING, Deadline::Container(self.flip.entered)),
+            State::Running => self.surroundings.projects().remember(self.workspace.path(), Place::Container),
+            State::Off => self.surroundings.projects().remember(self.workspace.path(), Place::Host),
+            State::Building { .. } | State::Starting | State::Stopping { .. } | State::Error { .. } => {}
+        }
+        match after {
+            State::Starting => self.deadline(self.start_limit(), Deadline::Container(self.flip.entered)),
             State::Stopping { .. } => self.deadline(STOPPING, Deadline::Container(self.flip.entered)),
             // The build has a watchdog of its own, because it may rightly take long.
             State::Off | State::Building { .. } | State::Running | State::Error { .. } => {}
@@ -357,6 +370,14 @@ impl Actor {
         for effect in effects {
             self.perform(effect);
         }
+    }
+
+    /// How long all of the start may take: as usual, but for what the settings say of the engine's part in it.
+    fn start_limit(&self) -> Duration {
+        let wished = self.surroundings.settings().wishes(self.workspace.path()).start_seconds;
+        let usual = Phase::Start.limit();
+        let start = wished.map_or(usual, |seconds| Duration::from_secs(seconds.into()));
+        STARTING + start.saturating_sub(usual)
     }
 
     fn perform(&mut self, effect: Effect) {
@@ -401,7 +422,7 @@ impl Actor {
             self.drive(Event::Failed(failure));
             return;
         };
-        self.launched = self.launches();
+        self.launched = self.launches(Place::Container);
         self.inside = Some(self.surroundings.enters(self.workspace.path()));
         let entered = self.flip.entered;
         let order = self.order();

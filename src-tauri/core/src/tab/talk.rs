@@ -80,7 +80,9 @@ impl Actor {
             self.allowed.extend(always.rules);
             self.allowed.sort();
             self.allowed.dedup();
-            self.mode = always.mode.unwrap_or(self.mode);
+            if let Some(mode) = always.mode {
+                self.is_in_mode(mode);
+            }
         }
     }
 
@@ -106,7 +108,7 @@ impl Actor {
     }
 
     pub(super) fn on_set_mode(&mut self, mode: Mode) {
-        if !self.modes().contains(&mode) {
+        if !self.offered_modes().contains(&mode) {
             let text = "The agent may only act without asking inside a container.";
             self.transcript.notice(Topic::Warning, text, None);
             return;
@@ -117,12 +119,29 @@ impl Actor {
                 let line = running.session.set_mode(mode);
                 running.process.input.send(line);
             }
-            None => self.mode = mode,
+            None => self.is_in_mode(mode),
+        }
+    }
+
+    /// A mode was chosen where the agent is or comes next, by the user or, with the user's leave, by the agent.
+    fn is_in_mode(&mut self, mode: Mode) {
+        let (place, moves) = match self.slot.running() {
+            Some(running) => (running.place, running.is_leaving()),
+            None if self.flip.state().is_inside() => (Place::Container, false),
+            None => (Place::Host, false),
+        };
+        if moves {
+            // The place that the tab goes to has its own mode already.
+            self.modes.choose(place, mode);
+        } else if self.mode != mode {
+            // What is in use already is the settings' or another place's, and nobody's choice.
+            self.modes.choose(place, mode);
+            self.mode = mode;
         }
     }
 
     /// The modes that can be chosen where the agent is.
-    pub(super) fn modes(&self) -> Vec<Mode> {
+    pub(super) fn offered_modes(&self) -> Vec<Mode> {
         let mut modes = vec![Mode::Default, Mode::AcceptEdits, Mode::Plan];
         if self.flip.state().is_inside() {
             modes.push(Mode::BypassPermissions);
@@ -138,15 +157,17 @@ impl Actor {
             }
             Event::TurnBegan { model, mode, version } => {
                 self.model = model.or(self.model.take());
-                self.mode = mode.unwrap_or(self.mode);
                 self.version = version.or(self.version.take());
                 let leaving = self.slot.running().is_some_and(|running| running.is_leaving());
+                if !leaving {
+                    self.mode = mode.unwrap_or(self.mode);
+                }
                 if self.turn == TurnView::Idle && !leaving {
                     // The agent began by itself, as it does when something that it left running has ended.
                     self.turn = TurnView::Running { since: at, retry: None };
                 }
             }
-            Event::ModeIs(mode) => self.mode = mode,
+            Event::ModeIs(mode) => self.is_in_mode(mode),
             Event::ModelIs(model) => self.model = model.or(self.model.take()),
             Event::ContextIs { tokens } => {
                 self.usage.context_tokens = tokens;

@@ -13,6 +13,20 @@ async function open(): ReturnType<typeof show> {
   return page;
 }
 
+/** A field by its path in the settings. */
+function field(path: string): HTMLElement {
+  const found = document.getElementById(path);
+  if (found === null) throw new Error(`There is no field ${path}`);
+  return found;
+}
+
+async function choose(select: HTMLElement, value: string): Promise<void> {
+  if (!(select instanceof HTMLSelectElement)) throw new Error("Only a list can be chosen from");
+  select.value = value;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+  await settle();
+}
+
 describe("the settings", () => {
   it("open with Ctrl+, and are saved as a whole", async () => {
     const { host } = await open();
@@ -41,6 +55,68 @@ describe("the settings", () => {
     await settle();
     expect(one("settings-failure").textContent).toContain("begins with no known scheme");
     expect(one("settings-engine")).toHaveProperty("value", "docker.sock");
+  });
+
+  it("hold what is wished for all containers, and for one project in its own layer", async () => {
+    const { host } = await open();
+    const save = vi.spyOn(host, "saveSettings");
+    await type(field("container.cpus"), "1,5");
+    await type(field("container.mounts"), "~/data:/data:ro\n\n /x:/y:rw ");
+    await type(field("container.buildArgs"), "A=1\nB=x=y");
+    await choose(field("container.readOnlySystem"), "yes");
+    const project = (one("settings-project") as HTMLSelectElement).value;
+    const own = field(`projects.${project}.container.cpus`) as HTMLInputElement;
+    expect(own.placeholder).toBe("1.5");
+    await type(own, "3");
+    await choose(field(`projects.${project}.container.preset`), "withSudo");
+    one("settings-save").click();
+    await settle();
+    const saved = save.mock.calls[0]![0];
+    expect(saved.container).toEqual({
+      cpus: 1.5,
+      mounts: ["~/data:/data:ro", "/x:/y:rw"],
+      buildArgs: { A: "1", B: "x=y" },
+      readOnlySystem: true,
+    });
+    expect(saved.projects).toEqual({ [project]: { engine: "", container: { cpus: 3, preset: "withSudo" } } });
+  });
+
+  it("show why a value was refused beside its field", async () => {
+    await open();
+    await type(field("container.cpus"), "0");
+    one("settings-save").click();
+    await settle();
+    expect(field("container.cpus").getAttribute("aria-invalid")).toBe("true");
+    expect(field("container.cpus").closest("[data-field]")?.textContent).toContain("from 0.01");
+    expect(field("container.memoryMb").getAttribute("aria-invalid")).toBe("false");
+  });
+
+  it.each(["many", "-1", "1.5.2"])("are not sent with %o for a number", async (text) => {
+    const { host } = await open();
+    const save = vi.spyOn(host, "saveSettings");
+    await type(field("container.memoryMb"), text);
+    one("settings-save").click();
+    await settle();
+    expect(save).not.toHaveBeenCalled();
+    expect(one("settings").textContent).toContain("A number for all projects is none: memoryMb.");
+  });
+
+  it("are reached by their list of sections, and each field has a name and words", async () => {
+    await open();
+    const names = [...one("settings").querySelectorAll("nav button")].map((button) =>
+      button.textContent.trim(),
+    );
+    expect(names).toEqual(["General", "Engine", "Container", "Credentials", "Projects"]);
+    const sections = one("settings").querySelector<HTMLElement>("[data-section=container]");
+    sections?.click();
+    await settle();
+    expect(sections?.getAttribute("aria-current")).toBe("true");
+    for (const found of one("settings").querySelectorAll<HTMLElement>("[data-field]")) {
+      const id = found.dataset["field"] ?? "";
+      expect(found.querySelector("label")?.htmlFor, id).toBe(field(id).id);
+      const words = document.getElementById(field(id).getAttribute("aria-describedby") ?? "");
+      expect(words?.textContent.trim(), id).not.toBe("");
+    }
   });
 
   it("mask the values of variables until they are asked for", async () => {

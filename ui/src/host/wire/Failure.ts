@@ -23,4 +23,8 @@ action: string,
 /**
  * The tail of the log or the engine's own words.
  */
-detail: string | null, };
+detail: string | null, 
+/**
+ * The field of the settings whose value is wrong, such as `container.cpus`.
+ */
+field?: string | null, };

@@ -111,7 +111,8 @@ async fn build(
     let mut messages = engine.api().build_image(options, None, Some(bollard::body_try_stream(body)));
     let mut reader = Reader::default();
     tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), "building the image");
-    let patience = Patience { idle: IDLE, whole: WHOLE, ends: Instant::now() + WHOLE };
+    let idle = recipe.ingredients.silence.unwrap_or(IDLE);
+    let patience = Patience { idle, whole: WHOLE, ends: Instant::now() + WHOLE };
     while let Some(message) = patience.next(&mut messages, log).await? {
         match message {
             Ok(message) => {
@@ -242,6 +243,8 @@ mod tests {
             uid: 1,
             gid: 1,
             cli_version: None,
+            sudo: false,
+            silence: None,
             certificates: Vec::new(),
             proxies: BTreeMap::new(),
             owner: Owner::default(),

@@ -76,6 +76,12 @@ pub enum RunError {
         /// Which.
         phase: Phase,
     },
+    /// Its start took longer than the settings allow.
+    #[error("{} took longer than {limit:?}", Phase::Start.in_words())]
+    StartTooSlow {
+        /// What it was allowed.
+        limit: Duration,
+    },
     /// The engine would not start it.
     #[error("{} failed: {cause}", .phase.in_words())]
     StartFailed {
@@ -180,6 +186,12 @@ impl From<&RunError> for Failure {
                 "The container took too long",
                 cause,
                 "See whether the machine or the engine is overloaded, then press Retry.",
+            ),
+            RunError::StartTooSlow { .. } => Self::new(
+                Code::Timeout,
+                "The container took too long",
+                cause,
+                "See whether the machine or the engine is overloaded, or give it more time in Settings; then press Retry.",
             ),
             RunError::StartFailed { .. } | RunError::BadVolume { .. } => Self::new(
                 Code::StartFailed,

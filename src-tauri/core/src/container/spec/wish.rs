@@ -5,10 +5,16 @@ use std::path::PathBuf;
 use crate::container::engine::About;
 use crate::container::labels::Owner;
 
+use super::extra::Held;
+
 /// Memory for `/dev/shm`, in bytes: browsers that agents start need more than the usual 64 MiB.
 const SHM: u64 = 256 * 1024 * 1024;
 /// How many processes a container may have: far more than builds start, far fewer than a fork bomb wants.
 const PIDS: u64 = 4096;
+/// The most memory that is taken unasked: enough for the builds of real projects.
+const MEMORY: u64 = 8 << 30;
+/// The most processors that are taken unasked, in thousandths.
+const CPUS: u64 = 4000;
 
 /// What a container is wished for.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -35,6 +41,10 @@ pub struct Wish {
     pub network: Network,
     /// Limits.
     pub limits: Limits,
+    /// How much it is held down, and what it has of the machine.
+    pub held: Held,
+    /// Folders of the project that are volumes inside. They must be there on the host.
+    pub folders: Vec<VolumeFolder>,
     /// True where the settings name certificates, which the image then trusts.
     pub certificates: bool,
     /// Who the user is for git.
@@ -60,6 +70,15 @@ pub struct ExtraMount {
     pub target: String,
     /// Nobody inside can change it.
     pub read_only: bool,
+}
+
+/// A folder of the project that is a volume of the engine's inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeFolder {
+    /// From the project's folder, with slashes.
+    pub path: String,
+    /// The volume's name.
+    pub volume: String,
 }
 
 /// What is mounted.
@@ -107,12 +126,13 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// What is left after the machine had its share: three quarters of the memory, all processors.
+    /// What lets a real project compile and leaves the machine its share: 8 GiB, or three quarters of what there is
+    /// where that is less; four processors, or what there is.
     pub fn usual(about: &About) -> Self {
         Self {
-            memory: (about.limits.memory && about.memory > 0).then(|| about.memory / 4 * 3),
+            memory: (about.limits.memory && about.memory > 0).then(|| (about.memory / 4 * 3).min(MEMORY)),
             swap: about.limits.swap,
-            cpu_thousandths: (about.limits.cpu && about.cpus > 0).then(|| about.cpus * 1000),
+            cpu_thousandths: (about.limits.cpu && about.cpus > 0).then(|| (about.cpus * 1000).min(CPUS)),
             pids: about.limits.pids.then_some(PIDS),
             shm: SHM,
         }
