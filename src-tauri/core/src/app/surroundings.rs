@@ -71,6 +71,7 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        let builds = home.data().join("logs").join("builds");
         Self {
             home,
             environment,
@@ -78,7 +79,7 @@ impl Surroundings {
             records,
             reaper,
             instance,
-            builds: Builds::default(),
+            builds: Builds::keeping_logs(builds),
             found: Mutex::default(),
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),

@@ -60,6 +60,8 @@ pub struct Plan {
     pub spec: String,
     /// What cannot be as it usually is, in words.
     pub notes: Vec<String>,
+    /// The platform, which engines take beside the body.
+    pub platform: Option<String>,
 }
 
 /// A named volume that outlives containers.
@@ -117,7 +119,7 @@ pub fn plan(wish: &Wish) -> Result<Plan, SpecError> {
         host_config: Some(host_config(wish, mounts)),
         ..ContainerCreateBody::default()
     };
-    Ok(Plan { notes, ..seal(wish, body, volumes) })
+    Ok(Plan { notes, platform: wish.platform.clone(), ..seal(wish, body, volumes) })
 }
 
 /// The home folder of the user in the image.
@@ -135,7 +137,7 @@ fn seal(wish: &Wish, mut body: ContainerCreateBody, mut volumes: Vec<Volume>) ->
     }
     body.labels = Some(labels);
     let tab: String = wish.owner.tab.chars().filter(char::is_ascii_alphanumeric).take(24).collect();
-    Plan { name: format!("gemra-{tab}-{}", wish.short_id), body, volumes, spec, notes: Vec::new() }
+    Plan { name: format!("gemra-{tab}-{}", wish.short_id), body, volumes, spec, notes: Vec::new(), platform: None }
 }
 
 fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
@@ -161,6 +163,8 @@ fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
         nano_cpus: wish.limits.cpu_thousandths.map(|thousandths| signed(thousandths.saturating_mul(1_000_000))),
         shm_size: Some(signed(wish.limits.shm)),
         mounts: Some(mounts),
+        // Whoever the user is may write there; nobody else is in the container.
+        tmpfs: wish.homeless.then(|| [(home(wish.uid).to_owned(), "rw,exec,nosuid,mode=1777".to_owned())].into()),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
     }
