@@ -67,23 +67,12 @@ impl Lab {
 
     /// A Dockerfile of the workspace's own.
     pub fn source(&self, text: &str) -> Source {
-        Source { workspace: Some(self.folder("workspace", ids())), text: text.to_owned() }
+        Source::own(self.folder("workspace", ids()), text.to_owned())
     }
 
     /// What an image of `source` is made of.
     pub fn ingredients(&self, source: Source, owner: (u32, u32)) -> Ingredients {
-        Ingredients {
-            source,
-            base: None,
-            uid: owner.0,
-            gid: owner.1,
-            cli_version: None,
-            sudo: false,
-            silence: None,
-            certificates: Vec::new(),
-            proxies: BTreeMap::new(),
-            owner: self.owner("t1"),
-        }
+        Ingredients { source, uid: owner.0, gid: owner.1, owner: self.owner("t1"), ..Ingredients::default() }
     }
 
     /// Builds, or finds, the image.

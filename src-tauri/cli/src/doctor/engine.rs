@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use gemra_core::container::engine::{Engine, EngineError};
 use gemra_core::container::image::{Ingredients, Recipe, Source, certificates};
-use gemra_core::container::labels::Owner;
 use gemra_core::container::spec;
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
@@ -84,16 +83,13 @@ async fn image(engine: &Engine, settings: &Settings, cli_version: Option<String>
     let (uid, gid) = spec::user(engine.about(), own_user());
     let recipe = Recipe::of(Ingredients {
         source: Source::embedded(),
-        base: None,
         uid,
         gid,
         cli_version,
         sudo: settings.container.preset == Some(Preset::WithSudo),
-        silence: None,
         certificates: certificates::read(&settings.certificates).await.map_err(failed)?,
-        // They do not decide what is in the image.
-        proxies: std::collections::BTreeMap::new(),
-        owner: Owner::default(),
+        // Proxies and the owner do not decide what is in the image.
+        ..Ingredients::default()
     });
     let tag = recipe.await.map_err(failed)?.tag();
     let wrong = |cause: String| {

@@ -74,6 +74,7 @@ impl Surroundings {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
         let projects = Projects::open(home.projects());
+        let builds = home.data().join("logs").join("builds");
         Self {
             home,
             environment,
@@ -81,7 +82,7 @@ impl Surroundings {
             records,
             reaper,
             instance,
-            builds: Builds::default(),
+            builds: Builds::keeping_logs(builds),
             found: Mutex::default(),
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),

@@ -1,34 +1,45 @@
 //! The image that the agent runs in: from which Dockerfile, under which fingerprint, built once however many want it.
 //! Knows nothing of containers.
 
+mod again;
 mod build;
+mod builder;
 pub mod certificates;
 mod context;
+pub mod disk;
 mod dockerfile;
 pub mod error;
+mod fetch;
+pub mod fit;
+mod kept_logs;
 pub mod progress;
 mod shared;
 pub mod source;
+mod vertices;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bollard::models::ImageInspect;
 use sha2::{Digest, Sha256};
 
 pub use certificates::Certificate;
 pub use error::ImageError;
 pub use progress::{BuildLog, Progress, Step};
 pub use shared::{Building, Builds};
-pub use source::Source;
+pub use source::{Kind, Source};
 
-use crate::container::labels::Owner;
+use crate::container::engine::{self, Engine};
+use crate::container::labels::{self, Owner};
 use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use context::Context;
-use dockerfile::Dockerfile;
+use dockerfile::{Dockerfile, Need};
 
 /// The image's name without its tag.
 pub const NAME: &str = "gemra-claude";
+/// The same of images that are built from what a project has for other ends.
+pub const AUTO: &str = "gemra-auto";
 /// The image that was built or used last.
 pub const LATEST: &str = "gemra-claude:latest";
 /// Raised where what Gemra adds to a Dockerfile changes, so that images from before are built again.
@@ -37,7 +48,7 @@ const TEMPLATE: u32 = 2;
 const PROXIES: &[&str] = &["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "FTP_PROXY"];
 
 /// What an image is to be made of.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Ingredients {
     /// The Dockerfile.
     pub source: Source,
@@ -51,14 +62,44 @@ pub struct Ingredients {
     pub cli_version: Option<String>,
     /// Give the agent's user a `sudo` that asks for no password.
     pub sudo: bool,
-    /// How long the build may go on without a word, where not as usual. It decides nothing of what is in the image.
-    pub silence: Option<Duration>,
     /// Certificates to trust.
     pub certificates: Vec<Certificate>,
     /// Proxies for the build, as [`proxies`] gives them. They may hold passwords.
     pub proxies: BTreeMap<String, String>,
     /// Who asks first.
     pub owner: Owner,
+    /// What the user wishes for the build.
+    pub options: Options,
+}
+
+/// What the user wishes for a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Build arguments. They are no secrets: an image tells them.
+    pub arguments: BTreeMap<String, String>,
+    /// The stage to build; `None` for the last.
+    pub target: Option<String>,
+    /// The platform, such as `linux/arm64`; `None` for the engine's own.
+    pub platform: Option<String>,
+    /// How long a build may say nothing. A large download says nothing for minutes.
+    pub silent: Duration,
+    /// Build every step again, on a base that is fetched again.
+    pub fresh: bool,
+    /// Fetch nothing.
+    pub offline: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            arguments: BTreeMap::new(),
+            target: None,
+            platform: None,
+            silent: Duration::from_mins(10),
+            fresh: false,
+            offline: false,
+        }
+    }
 }
 
 impl std::fmt::Debug for Ingredients {
@@ -72,6 +113,7 @@ impl std::fmt::Debug for Ingredients {
             .field("gid", &self.gid)
             .field("cli_version", &self.cli_version)
             .field("certificates", &self.certificates.len())
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }
@@ -81,6 +123,8 @@ impl std::fmt::Debug for Ingredients {
 pub struct Recipe {
     ingredients: Ingredients,
     context: Context,
+    /// What in the Dockerfile only `BuildKit` understands.
+    need: Option<Need>,
     fingerprint: String,
 }
 
@@ -99,37 +143,37 @@ impl Recipe {
     /// Looks through what the image is made of.
     ///
     /// # Errors
-    /// [`ImageError::NeedsBuildkit`] where the Dockerfile says so itself, [`ImageError::BadDockerfile`] where it has
-    /// no base, [`ImageError::BadContext`] where the workspace's files cannot be read.
-    pub async fn of(ingredients: Ingredients) -> Result<Self, ImageError> {
-        let (sources, file) = {
+    /// [`ImageError::BadDockerfile`] where it has no base or not the stage that is wished for,
+    /// [`ImageError::BadContext`] where the workspace's files cannot be read.
+    pub async fn of(mut ingredients: Ingredients) -> Result<Self, ImageError> {
+        let file = ingredients.source.file();
+        let bad = |cause: String| ImageError::BadDockerfile { file: file.clone(), cause };
+        if let Some(target) = &ingredients.options.target {
+            // What follows the stage is not looked at: so the stage is the last one, for every builder.
+            let text = Dockerfile::read(&ingredients.source.text).up_to(target);
+            ingredients.source.text = text.ok_or_else(|| bad(format!("it has no stage {target}")))?;
+        }
+        let (sources, need) = {
             let dockerfile = Dockerfile::read(&ingredients.source.text);
-            let file = ingredients.source.file();
-            if let Some((line, what)) = dockerfile.needs_buildkit() {
-                return Err(ImageError::NeedsBuildkit { file, what: format!("line {line}, {what}") });
-            }
             if dockerfile.base().is_none() {
-                return Err(ImageError::BadDockerfile { file, cause: "it has no FROM".to_owned() });
+                return Err(bad("it has no FROM".to_owned()));
             }
-            (dockerfile.local_sources(), file)
+            (dockerfile.local_sources(), dockerfile.needs_buildkit())
         };
         let context = match (&ingredients.source.workspace, sources.is_empty()) {
             (_, true) => Context::default(),
             (Some(workspace), false) => {
-                let workspace = workspace.clone();
-                tokio::task::spawn_blocking(move || Context::scan(&workspace, &sources))
+                let (workspace, file) = (workspace.clone(), file.clone());
+                tokio::task::spawn_blocking(move || Context::scan(&workspace, file.as_deref(), &sources))
                     .await
                     .map_err(std::io::Error::other)
                     .and_then(|scanned| scanned)
                     .map_err(|error| ImageError::BadContext { cause: error.to_string() })?
             }
-            (None, false) => {
-                let cause = "it copies local files, but has no folder".to_owned();
-                return Err(ImageError::BadDockerfile { file, cause });
-            }
+            (None, false) => return Err(bad("it copies local files, but has no folder".to_owned())),
         };
         let fingerprint = fingerprint(&ingredients, &context);
-        Ok(Self { ingredients, context, fingerprint })
+        Ok(Self { ingredients, context, need, fingerprint })
     }
 
     /// 64 hexadecimal digits of everything that decides what is in the image.
@@ -139,7 +183,20 @@ impl Recipe {
 
     /// The image's name by its fingerprint.
     pub fn tag(&self) -> String {
-        format!("{NAME}:{}", &self.fingerprint[..12])
+        format!("{}:{}", self.ingredients.source.image_name(), &self.fingerprint[..12])
+    }
+
+    /// What the image is one of a row of: the same Dockerfile for the same user. A new one replaces those before it.
+    pub fn lineage(&self) -> String {
+        let Ingredients { source, uid, gid, .. } = &self.ingredients;
+        let from = source.file().map_or_else(|| source.in_words().to_owned(), |file| file.display().to_string());
+        format!("{from} for {uid}:{gid}")
+    }
+
+    /// The base's name with the one variable resolved that Gemra's own Dockerfile has.
+    pub fn base(&self) -> String {
+        let dockerfile = Dockerfile::read(&self.ingredients.source.text);
+        build::resolved(self, dockerfile.base().unwrap_or_default())
     }
 
     fn arguments(&self) -> BTreeMap<String, String> {
@@ -151,7 +208,9 @@ impl Recipe {
     /// What is sent: the text, with the certificates trusted and the image labelled.
     fn dockerfile(&self) -> String {
         let written = Dockerfile::read(&self.ingredients.source.text);
-        let labels: BTreeMap<String, String> = self.ingredients.owner.labels(&self.fingerprint).into_iter().collect();
+        let mut labels: BTreeMap<String, String> =
+            self.ingredients.owner.labels(&self.fingerprint).into_iter().collect();
+        labels.insert(labels::SOURCE.to_owned(), self.lineage());
         let label = written.label(labels.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let text = if self.ingredients.certificates.is_empty() {
             self.ingredients.source.text.clone()
@@ -160,6 +219,18 @@ impl Recipe {
         };
         format!("{}\n{label}\n", text.trim_end())
     }
+}
+
+/// What the engine knows of an image; `None` where it has none of that name.
+pub(crate) async fn inspect(engine: &Engine, name: &str) -> Result<Option<ImageInspect>, ImageError> {
+    let asked = async {
+        match engine.api().inspect_image(name).await {
+            Ok(image) => Ok(Some(image)),
+            Err(error) if engine::status(&error) == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    };
+    Ok(engine::question("whether the image is there", asked).await?)
 }
 
 /// The proxies in `environment`, in both spellings, for a build.
@@ -172,10 +243,7 @@ pub fn proxies(environment: &Environment) -> BTreeMap<String, String> {
 }
 
 fn arguments(ingredients: &Ingredients) -> BTreeMap<String, String> {
-    let mut all = BTreeMap::from([
-        ("USER_UID".to_owned(), ingredients.uid.to_string()),
-        ("USER_GID".to_owned(), ingredients.gid.to_string()),
-    ]);
+    let mut all = BTreeMap::new();
     if let Some(base) = &ingredients.base {
         all.insert("BASE_IMAGE".to_owned(), base.clone());
     }
@@ -184,6 +252,14 @@ fn arguments(ingredients: &Ingredients) -> BTreeMap<String, String> {
     }
     if ingredients.sudo {
         all.insert("WITH_SUDO".to_owned(), "1".to_owned());
+    }
+    all.extend(ingredients.options.arguments.clone());
+    all.insert("USER_UID".to_owned(), ingredients.uid.to_string());
+    all.insert("USER_GID".to_owned(), ingredients.gid.to_string());
+    if !ingredients.source.brings_the_agent() {
+        // Written for other ends, it shall not be built again because of what it does not know.
+        let dockerfile = Dockerfile::read(&ingredients.source.text);
+        all.retain(|name, _| dockerfile.declares(name) || ingredients.options.arguments.contains_key(name));
     }
     all
 }
@@ -205,6 +281,9 @@ fn fingerprint(ingredients: &Ingredients, context: &Context) -> String {
         part("certificate", certificate.pem.as_bytes());
     }
     part("context", &context.digest);
+    if let Some(platform) = &ingredients.options.platform {
+        part("platform", platform.as_bytes());
+    }
     hexadecimal(&digest.finalize())
 }
 
@@ -214,16 +293,11 @@ mod tests {
 
     fn ingredients() -> Ingredients {
         Ingredients {
-            source: Source { workspace: None, text: "FROM a\n".to_owned() },
-            base: None,
+            source: Source { workspace: None, text: "FROM a\nFROM b AS one\nFROM c\n".to_owned(), kind: Kind::Own },
             uid: 1000,
             gid: 1000,
             cli_version: Some("1.2.3".to_owned()),
-            sudo: false,
-            silence: None,
-            certificates: Vec::new(),
-            proxies: BTreeMap::new(),
-            owner: Owner::default(),
+            ..Ingredients::default()
         }
     }
 
@@ -245,10 +319,17 @@ mod tests {
             ("the group", true, |all| all.gid = 1001),
             ("the CLI", true, |all| all.cli_version = None),
             ("sudo", true, |all| all.sudo = true),
-            ("patience", false, |all| all.silence = Some(Duration::from_secs(1))),
             ("a certificate", true, |all| {
                 all.certificates.push(Certificate { name: "a".to_owned(), pem: "b".to_owned() });
             }),
+            ("a build argument", true, |all| {
+                all.options.arguments.insert("A".to_owned(), "b".to_owned());
+            }),
+            ("the stage", true, |all| all.options.target = Some("one".to_owned())),
+            ("the platform", true, |all| all.options.platform = Some("linux/arm64".to_owned())),
+            ("a build from scratch", false, |all| all.options.fresh = true),
+            ("being offline", false, |all| all.options.offline = true),
+            ("patience", false, |all| all.options.silent = Duration::from_secs(1)),
             ("a proxy", false, |all| {
                 all.proxies.insert("HTTP_PROXY".to_owned(), "http://user:secret@box".to_owned());
             }),
@@ -269,8 +350,26 @@ mod tests {
         };
         assert!(matches!(refused("RUN x\n").await, ImageError::BadDockerfile { .. }), "there is nothing to begin from");
         assert!(matches!(refused("FROM a\nCOPY x /\n").await, ImageError::BadDockerfile { .. }), "there is no folder");
-        let error = refused("FROM a\nRUN --mount=type=cache,target=/x true\n").await.to_string();
-        assert!(error.contains("line 2, RUN --mount"), "the line is named: {error}");
+        let mut all = ingredients();
+        all.options.target = Some("two".to_owned());
+        let error = Recipe::of(all).await.unwrap_err().to_string();
+        assert!(error.contains("no stage two"), "a stage that is not there is named: {error}");
+    }
+
+    #[tokio::test]
+    async fn a_projects_usual_dockerfile_is_told_only_what_it_asks_for() {
+        let of = async |text: &str| {
+            let mut all = ingredients();
+            all.source = Source { workspace: None, text: text.to_owned(), kind: Kind::Usual };
+            all.options.arguments.insert("MINE".to_owned(), "1".to_owned());
+            Recipe::of(all).await.unwrap()
+        };
+        let names = |recipe: &Recipe| recipe.arguments().into_keys().collect::<Vec<_>>();
+        let plain = of("FROM a\n").await;
+        assert_eq!(names(&plain), ["MINE"], "the user's own argument, and none of ours");
+        assert!(plain.tag().starts_with("gemra-auto:"), "its image has a name of its own: {}", plain.tag());
+        let asks = of("FROM a\nARG USER_UID=1\n").await;
+        assert_eq!(names(&asks), ["MINE", "USER_UID"], "what it declares it gets");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub const TAB: &str = "dev.gemra.tab";
 pub const WORKSPACE: &str = "dev.gemra.workspace";
 /// The fingerprint of what it was made from.
 pub const SPEC: &str = "dev.gemra.spec";
+/// On an image: what it is one of a row of, so that a new one replaces those before it.
+pub const SOURCE: &str = "dev.gemra.source";
 /// On a container that prepares a volume: the volume's name.
 pub const PREPARES: &str = "dev.gemra.prepares";
 

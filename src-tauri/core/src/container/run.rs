@@ -143,8 +143,9 @@ pub(super) async fn force_remove(engine: &Engine, id: &str) -> Result<(), RunErr
     }
 }
 
-fn create_options(name: &str) -> CreateContainerOptions {
-    CreateContainerOptionsBuilder::new().name(name).build()
+fn create_options(name: &str, platform: Option<&str>) -> CreateContainerOptions {
+    let options = CreateContainerOptionsBuilder::new().name(name);
+    platform.map_or(options.clone(), |platform| options.platform(platform)).build()
 }
 
 async fn limited<T>(phase: Phase, doing: impl Future<Output = T>) -> Result<T, RunError> {
@@ -185,7 +186,10 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let mut body = self.plan.body.clone();
         // Each refusal is answered at most once, so that this ends.
         for _ in 0..4 {
-            let asked = self.engine.api().create_container(Some(create_options(&self.plan.name)), body.clone());
+            let asked = self
+                .engine
+                .api()
+                .create_container(Some(create_options(&self.plan.name, self.plan.platform.as_deref())), body.clone());
             let error = match tokio::time::timeout(Phase::Create.limit(), asked).await {
                 Ok(Ok(made)) => return Ok(made.id),
                 Ok(Err(error)) => error,

@@ -64,6 +64,8 @@ pub struct Plan {
     pub notes: Vec<String>,
     /// How long the engine may take to start it, where not the usual time.
     pub start: Option<Duration>,
+    /// The platform, which engines take beside the body.
+    pub platform: Option<String>,
 }
 
 /// A named volume that outlives containers.
@@ -121,7 +123,7 @@ pub fn plan(wish: &Wish) -> Result<Plan, SpecError> {
         host_config: Some(host_config(wish, home, mounts)),
         ..ContainerCreateBody::default()
     };
-    Ok(Plan { notes, ..seal(wish, body, volumes) })
+    Ok(Plan { notes, platform: wish.platform.clone(), ..seal(wish, body, volumes) })
 }
 
 /// The home folder of the user in the image.
@@ -146,6 +148,7 @@ fn seal(wish: &Wish, mut body: ContainerCreateBody, mut volumes: Vec<Volume>) ->
         spec,
         notes: Vec::new(),
         start: wish.held.start,
+        platform: None,
     }
 }
 
@@ -165,6 +168,8 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
         nano_cpus: wish.limits.cpu_thousandths.map(|thousandths| signed(thousandths.saturating_mul(1_000_000))),
         shm_size: Some(signed(wish.limits.shm)),
         mounts: Some(mounts),
+        // Whoever the user is may write there; nobody else is in the container.
+        tmpfs: wish.homeless.then(|| [(home.to_owned(), "rw,exec,nosuid,mode=1777".to_owned())].into()),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
     };

@@ -3,10 +3,11 @@
 
 mod grant;
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
 use crate::container::engine::Engine;
-use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
+use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
 use crate::container::spec::{self, Network, Wish, extra};
@@ -23,7 +24,6 @@ use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
-use crate::settings::container::Preset;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
@@ -43,6 +43,8 @@ pub struct Order {
     pub allowed: Vec<String>,
     /// The permission mode.
     pub mode: Mode,
+    /// Make the image from scratch, on a base that is fetched again.
+    pub fresh: bool,
 }
 
 /// How it goes.
@@ -72,6 +74,21 @@ pub struct Image {
     uid: u32,
     gid: u32,
     certificates: bool,
+    fit: Fit,
+    platform: Option<String>,
+    /// Of what it was made from; `None` where the user names it.
+    fingerprint: Option<String>,
+}
+
+impl Image {
+    /// Whether an image that is made for `order` now would be another one: the Dockerfile has changed, or what it
+    /// copies. Fetches and builds nothing.
+    pub async fn has_changed(&self, order: &Order) -> bool {
+        let Some(before) = &self.fingerprint else { return false };
+        let now = image::fingerprint(order, (self.uid, self.gid)).await;
+        // What cannot be told, such as a Dockerfile that is just being written, is no change yet.
+        now.is_some_and(|now| now != *before)
+    }
 }
 
 /// A container that has started and waits.
@@ -88,8 +105,6 @@ pub struct Gate {
 /// A [`Failure`] of the engine's or the image's class.
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
-    let settings = surroundings.settings();
-    let wishes = settings.wishes(order.workspace.path());
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
@@ -97,36 +112,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
-    news(News::Phase("Looking for the image".to_owned()));
-    let failed = |error: image::ImageError| Failure::from(&error);
-    let certificates = certificates::read(&settings.certificates).await.map_err(failed)?;
-    let trusts = !certificates.is_empty();
-    let source = Source::of(order.workspace.path()).await.map_err(failed)?;
-    let from = source.in_words();
-    let ours = source.workspace.is_none();
-    let ingredients = Ingredients {
-        source,
-        base: None,
-        uid,
-        gid,
-        cli_version: surroundings.cli_version().await,
-        sudo: wishes.preset == Some(Preset::WithSudo),
-        silence: wishes.build_silent_minutes.map(|minutes| Duration::from_secs(u64::from(minutes) * 60)),
-        certificates,
-        proxies: image::proxies(surroundings.environment()),
-        owner: labels(order),
-    };
-    let version = ingredients.cli_version.clone();
-    let recipe = Recipe::of(ingredients).await.map_err(failed)?;
-    news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
-    if let Some(version) = version {
-        // A Dockerfile of the workspace's may install what it likes.
-        let words = if ours { ", as on the host" } else { " is asked for, as on the host" };
-        news(News::Fact("Agent", format!("Claude CLI {version}{words}")));
-    }
-    let building = surroundings.builds().image(&engine, recipe);
-    let image = follow(&building, &news).await.map_err(failed)?;
-    Ok(Image { name: image.tag, engine, uid, gid, certificates: trusts })
+    image::prepare(order, &engine, (uid, gid), &news).await
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -184,7 +170,9 @@ pub async fn enter(
         certificates: image.certificates,
         git_name: identity.name,
         git_email: identity.email,
-        mounts: grant.mounts,
+        mounts: grant.mounts.into_iter().chain(image.fit.mounts()).collect(),
+        homeless: image.fit.homeless,
+        platform: image.platform.clone(),
         environment: Vec::new(),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
@@ -313,38 +301,6 @@ fn groups(workspace: &Path, git_common_dir: Option<&Path>) -> std::io::Result<Ve
 
 fn numbers(groups: &[u32]) -> String {
     groups.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
-}
-
-/// Tells the build's progress until there is an image, or none.
-async fn follow(building: &Building, news: &(impl Fn(News) + Send + Sync)) -> Result<image::Image, image::ImageError> {
-    let mut progress = building.progress();
-    let mut told = 0;
-    let mut outcome = std::pin::pin!(building.outcome());
-    loop {
-        let ended = tokio::select! {
-            result = &mut outcome => Some(result),
-            changed = progress.changed() => if changed.is_ok() { None } else { Some((&mut outcome).await) },
-        };
-        let now = progress.borrow_and_update().clone();
-        let (lines, next) = building.log().after(told);
-        if !lines.is_empty() {
-            news(News::Log { reset: told == 0, lines });
-        }
-        told = next;
-        if let Some(result) = ended {
-            return result;
-        }
-        if now.lines > 0 {
-            news(News::Phase("Building the image".to_owned()));
-        }
-        if let Some(step) = now.step {
-            // The builder's talk about its own layers says nothing to anybody; the instruction does.
-            let talk =
-                |line: &String| line.trim_start().starts_with("--->") || line.starts_with("Removing intermediate");
-            let line = now.line.filter(|line| !talk(line)).unwrap_or(step.instruction);
-            news(News::Step(BuildStep { index: step.index, total: step.total, line }));
-        }
-    }
 }
 
 fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {

@@ -512,6 +512,7 @@ impl Actor {
             model,
             allowed: self.allowed_at(Place::Container),
             mode,
+            fresh: false,
         }
     }
 

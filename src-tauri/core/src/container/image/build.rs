@@ -1,102 +1,121 @@
-//! One build by the engine's classic builder: sends the context, follows what is said, and tells why it failed.
+//! One build at the engine: sends the context, follows what is said, and tells why it failed. Which builder it is, is
+//! `builder`'s to say.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bollard::errors::Error;
-use bollard::query_parameters::{BuildImageOptionsBuilder, PruneImagesOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion, TagImageOptionsBuilder};
 use futures_util::{Stream, StreamExt as _};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::again::Tries;
+use super::builder::Builder;
 use super::dockerfile::Dockerfile;
-use super::progress::{BuildLog, Progress, Reader};
-use super::{Image, ImageError, NAME, Recipe, source};
+use super::progress::{BuildLog, Reader, Step};
+use super::shared::Told;
+use super::{Image, ImageError, NAME, Recipe, builder, fetch, inspect, source};
 use crate::container::engine::{self, Engine, EngineError};
-use crate::container::labels;
 
-/// How long a build may say nothing. A large download says nothing for minutes.
-const IDLE: Duration = Duration::from_mins(10);
 /// How long a build may take, however much it says: one that goes round in circles must end as well.
 const WHOLE: Duration = Duration::from_hours(2);
 
 /// Finds the image of `recipe`, or builds it.
-pub(super) async fn image(
-    engine: &Engine,
-    recipe: Recipe,
-    log: &BuildLog,
-    progress: &watch::Sender<Progress>,
-) -> Result<Image, ImageError> {
+pub(super) async fn image(engine: &Engine, recipe: Recipe, told: &Told) -> Result<Image, ImageError> {
     let tag = recipe.tag();
-    let (found, latest) = tokio::try_join!(find(engine, &tag), find(engine, super::LATEST))?;
-    if let Some(id) = found {
-        if latest.as_ref() != Some(&id) {
-            call_latest(engine, &id).await?;
+    let options = &recipe.ingredients.options;
+    if !options.fresh {
+        let (found, latest) = tokio::try_join!(find(engine, &tag), find(engine, super::LATEST))?;
+        if let Some(id) = found {
+            if latest.as_ref() != Some(&id) {
+                call_latest(engine, &recipe, &id).await?;
+            }
+            return Ok(Image { id, tag, built: false });
         }
-        return Ok(Image { id, tag, built: false });
     }
-    build(engine, &recipe, log, progress).await?;
+    let builder = builder::choose(engine, &recipe).await?;
+    see_to_bases(engine, &recipe, told).await?;
+    let mut tries = Tries::default();
+    while let Err(error) = build(engine, &recipe, builder, told).await {
+        if !tries.go_on(&error, told).await {
+            return Err(error);
+        }
+    }
     // The builder's last words may be lost with the connection; what counts is whether the image is there.
     let Some(id) = find(engine, &tag).await? else {
         let cause = format!("it built {tag} and then did not have it");
         return Err(EngineError::Refused { call: "the image", cause }.into());
     };
-    call_latest(engine, &id).await?;
+    call_latest(engine, &recipe, &id).await?;
     Ok(Image { id, tag, built: true })
 }
 
 async fn find(engine: &Engine, name: &str) -> Result<Option<String>, ImageError> {
-    let asked = async {
-        match engine.api().inspect_image(name).await {
-            Ok(image) => Ok(Some(image.id.unwrap_or_default())),
-            Err(error) if engine::status(&error) == Some(404) => Ok(None),
-            Err(error) => Err(error),
-        }
-    };
-    Ok(engine::question("whether the image is there", asked).await?)
+    Ok(inspect(engine, name).await?.map(|image| image.id.unwrap_or_default()))
 }
 
-/// Makes `latest` mean this image. It is for people: containers are made from the name by fingerprint.
-async fn call_latest(engine: &Engine, id: &str) -> Result<(), ImageError> {
+/// Makes `latest` mean this image. It is for people: containers are made from the name by fingerprint. Images that a
+/// project has for other ends have none.
+async fn call_latest(engine: &Engine, recipe: &Recipe, id: &str) -> Result<(), ImageError> {
+    if !recipe.ingredients.source.brings_the_agent() {
+        return Ok(());
+    }
     let options = TagImageOptionsBuilder::new().repo(NAME).tag("latest").build();
     Ok(engine::question("to name the image", engine.api().tag_image(id, Some(options))).await?)
 }
 
-/// Removes our images that no name and no container holds any more. Their layers may be large.
-pub(super) async fn prune(engine: &Engine) {
-    let mut filters = labels::filter([]);
-    filters.insert("dangling".to_owned(), vec!["true".to_owned()]);
-    // A younger one may be another build's, between its making and its naming.
-    filters.insert("until".to_owned(), vec!["1h".to_owned()]);
-    let options = PruneImagesOptionsBuilder::new().filters(&filters).build();
-    match engine.api().prune_images(Some(options)).await {
-        Ok(answer) => {
-            tracing::debug!(freed = answer.space_reclaimed.unwrap_or_default(), "removed images that were replaced");
-        }
-        // The new image is there; an old one that stays is no reason to fail.
-        Err(error) => tracing::warn!(error = engine::words(&error), "images that were replaced could not be removed"),
+/// Fetches the bases again where the image is made from scratch, and sees that they are there where nothing may be
+/// fetched. Otherwise the builder fetches what it needs.
+async fn see_to_bases(engine: &Engine, recipe: &Recipe, told: &Told) -> Result<(), ImageError> {
+    let options = &recipe.ingredients.options;
+    if !options.fresh && !options.offline {
+        return Ok(());
     }
+    for name in Dockerfile::read(&recipe.ingredients.source.text).images() {
+        let name = resolved(recipe, &name);
+        // What the engine alone can resolve, it has to.
+        if name.contains('$') {
+            continue;
+        }
+        if options.offline || options.fresh {
+            fetch::image(engine, &name, options, told).await?;
+        }
+    }
+    Ok(())
 }
 
-async fn build(
-    engine: &Engine,
-    recipe: &Recipe,
-    log: &BuildLog,
-    progress: &watch::Sender<Progress>,
-) -> Result<(), ImageError> {
+fn options(recipe: &Recipe, builder: Builder) -> BuildImageOptions {
     let arguments: HashMap<String, String> = recipe.arguments().into_iter().collect();
-    let options = BuildImageOptionsBuilder::new()
+    let mut options = BuildImageOptionsBuilder::new()
         .dockerfile(source::FILE)
         .t(&recipe.tag())
         .rm(true)
         .forcerm(true)
         // The build reaches what the host reaches: a company's mirror, a proxy on loopback.
         .networkmode("host")
-        .buildargs(&arguments)
-        .build();
-    let mut pieces = recipe.context.clone().send(recipe.dockerfile(), recipe.ingredients.certificates.clone());
-    let failed = Arc::new(std::sync::Mutex::new(None::<String>));
+        .buildargs(&arguments);
+    if let Some(platform) = &recipe.ingredients.options.platform {
+        options = options.platform(platform);
+    }
+    if recipe.ingredients.options.fresh {
+        options = options.nocache(true);
+    }
+    if matches!(builder, Builder::Buildkit { .. }) {
+        // It asks back over a session, which is named anew for each build.
+        let session = uuid::Uuid::new_v4().simple().to_string();
+        options = options.version(BuilderVersion::BuilderBuildKit).session(&session);
+    }
+    options.build()
+}
+
+async fn build(engine: &Engine, recipe: &Recipe, builder: Builder, told: &Told) -> Result<(), ImageError> {
+    let text = match builder {
+        Builder::Buildkit { frontend: Some(frontend) } => format!("# syntax={frontend}\n{}", recipe.dockerfile()),
+        Builder::Buildkit { frontend: None } | Builder::Classic => recipe.dockerfile(),
+    };
+    let mut pieces = recipe.context.clone().send(text, recipe.ingredients.certificates.clone());
+    let failed = Arc::new(Mutex::new(None::<String>));
     let note = Arc::clone(&failed);
     let body = futures_util::stream::poll_fn(move |context| {
         pieces.poll_recv(context).map(|piece| {
@@ -108,37 +127,36 @@ async fn build(
             piece
         })
     });
-    let mut messages = engine.api().build_image(options, None, Some(bollard::body_try_stream(body)));
+    let mut messages = engine.api().build_image(options(recipe, builder), None, Some(bollard::body_try_stream(body)));
     let mut reader = Reader::default();
-    tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), "building the image");
-    let idle = recipe.ingredients.silence.unwrap_or(IDLE);
-    let patience = Patience { idle, whole: WHOLE, ends: Instant::now() + WHOLE };
-    while let Some(message) = patience.next(&mut messages, log).await? {
+    tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), ?builder, "building the image");
+    let patience = Patience::new(recipe.ingredients.options.silent);
+    while let Some(message) = patience.next(&mut messages, &told.log).await? {
         match message {
             Ok(message) => {
-                if reader.take(&message, log) {
-                    progress.send_replace(reader.progress().clone());
+                if reader.take(&message, &told.log) {
+                    told.progress.send_replace(reader.progress().clone());
                 }
             }
             // bollard 0.21 takes an engine that closes right after its last word for one that broke off.
             Err(Error::IOError { err }) if err.to_string().contains("bytes remaining on stream") => break,
             Err(error) => {
-                reader.end(log);
+                reader.end(&told.log);
                 let context_error = failed.lock().ok().and_then(|mut failed| failed.take());
                 if let Some(cause) = context_error {
                     return Err(ImageError::BadContext { cause });
                 }
-                return Err(why(&error, recipe, reader.progress(), log));
+                return Err(why(&error, recipe, &reader, &told.log));
             }
         }
     }
-    reader.end(log);
-    progress.send_replace(reader.progress().clone());
+    reader.end(&told.log);
+    told.progress.send_replace(reader.progress().clone());
     Ok(())
 }
 
 /// How long a build is waited for.
-struct Patience {
+pub(super) struct Patience {
     idle: Duration,
     whole: Duration,
     /// When the whole is over.
@@ -146,8 +164,12 @@ struct Patience {
 }
 
 impl Patience {
+    pub(super) fn new(idle: Duration) -> Self {
+        Self { idle, whole: WHOLE, ends: Instant::now() + WHOLE }
+    }
+
     /// The builder's next message; `None` where there is no more.
-    async fn next<T>(
+    pub(super) async fn next<T>(
         &self,
         messages: &mut (impl Stream<Item = T> + Unpin),
         log: &BuildLog,
@@ -164,7 +186,7 @@ impl Patience {
 }
 
 /// The class of a builder's error.
-fn why(error: &Error, recipe: &Recipe, progress: &Progress, log: &BuildLog) -> ImageError {
+fn why(error: &Error, recipe: &Recipe, reader: &Reader, log: &BuildLog) -> ImageError {
     let cause = match error {
         Error::DockerStreamError { error } => error.trim().to_owned(),
         other => engine::words(other),
@@ -181,18 +203,49 @@ fn why(error: &Error, recipe: &Recipe, progress: &Progress, log: &BuildLog) -> I
     if lower.contains("requires buildkit") {
         return ImageError::NeedsBuildkit { file: source.file(), what: cause };
     }
-    let Some(step) = &progress.step else {
-        return ImageError::BadDockerfile { file: source.file(), cause };
-    };
-    if step.instruction.to_ascii_uppercase().starts_with("FROM") {
-        if lower.contains("invalid reference format") || lower.contains("base name") {
-            return ImageError::BadDockerfile { file: source.file(), cause };
+    if let Some(platform) = other_platform(recipe, &lower, log) {
+        return ImageError::Platform { platform, cause };
+    }
+    let bad = |cause: String| ImageError::BadDockerfile { file: source.file(), cause };
+    let unknown = lower.contains("unknown instruction") || lower.contains("dockerfile parse error");
+    if let Some(blamed) = reader.vertices().blamed() {
+        let blamed = blamed.to_owned();
+        if let Some(step) = reader.vertices().failed_step().filter(|step| !is_from(step)) {
+            return failed(&step, cause, log);
         }
-        return ImageError::BaseUnreachable { base: base(recipe, &step.instruction), cause };
+        // Both before the first step of the Dockerfile: the frontend is fetched, and what the bases are is asked.
+        if let Some(frontend) = frontend(&blamed, &lower, recipe) {
+            let what = recipe.need.as_ref().map(builder::in_words).unwrap_or_default();
+            return ImageError::NoFrontend { file: source.file(), what, frontend, cause };
+        }
+        if unknown {
+            return bad(cause);
+        }
+        if lower.contains("failed to resolve") || lower.contains("load metadata") || blamed.contains("load metadata") {
+            return ImageError::BaseUnreachable { base: recipe.base(), cause };
+        }
+        return match reader.progress().step.clone() {
+            Some(step) if is_from(&step) => ImageError::BaseUnreachable { base: recipe.base(), cause },
+            Some(step) => failed(&step, cause, log),
+            None => bad(cause),
+        };
     }
-    if lower.contains("unknown instruction") || lower.contains("dockerfile parse error") {
-        return ImageError::BadDockerfile { file: source.file(), cause };
+    let Some(step) = &reader.progress().step else { return bad(cause) };
+    if is_from(step) {
+        if lower.contains("invalid reference format") || lower.contains("base name") {
+            return bad(cause);
+        }
+        let base = Dockerfile::read(&step.instruction).base().unwrap_or_default().to_owned();
+        return ImageError::BaseUnreachable { base: resolved(recipe, &base), cause };
     }
+    if unknown { bad(cause) } else { failed(step, cause, log) }
+}
+
+fn is_from(step: &Step) -> bool {
+    step.instruction.to_ascii_uppercase().starts_with("FROM")
+}
+
+fn failed(step: &Step, cause: String, log: &BuildLog) -> ImageError {
     ImageError::BuildFailed {
         index: step.index,
         total: step.total,
@@ -203,14 +256,36 @@ fn why(error: &Error, recipe: &Recipe, progress: &Progress, log: &BuildLog) -> I
     }
 }
 
-/// The base's name with the one variable resolved that ours has.
-fn base(recipe: &Recipe, instruction: &str) -> String {
-    let written = Dockerfile::read(instruction).base().unwrap_or_default().to_owned();
-    let default = recipe.ingredients.source.text.lines().find_map(|line| line.trim().strip_prefix("ARG BASE_IMAGE="));
-    match recipe.ingredients.base.as_deref().or(default) {
-        Some(base) => written.replace("${BASE_IMAGE}", base).replace("$BASE_IMAGE", base),
-        None => written,
+/// The frontend that could not be fetched, where that is what went wrong.
+fn frontend(blamed: &str, cause: &str, recipe: &Recipe) -> Option<String> {
+    // An older engine says that it resolves the frontend's configuration, a newer one names it as a source.
+    let about_it = blamed.contains("resolve image config for") || blamed.starts_with("docker-image://");
+    if !about_it && !cause.contains("frontend gateway") {
+        return None;
     }
+    let named = Dockerfile::read(&recipe.ingredients.source.text).syntax();
+    let said = blamed.rsplit(' ').next().unwrap_or_default().trim_start_matches("docker-image://");
+    Some(named.unwrap_or(said).to_owned())
+}
+
+/// The platform, where the engine could not run its programs. The shell's own words for it stand in the log.
+fn other_platform(recipe: &Recipe, cause: &str, log: &BuildLog) -> Option<String> {
+    let platform = recipe.ingredients.options.platform.clone()?;
+    let words =
+        ["exec format error", "no match for platform", "does not match the specified platform", "no matching manifest"];
+    let tail = log.tail().to_lowercase();
+    words.iter().any(|words| cause.contains(words) || tail.contains(words)).then_some(platform)
+}
+
+/// A name with the build arguments in it resolved, as far as they are known before the build.
+pub(super) fn resolved(recipe: &Recipe, written: &str) -> String {
+    let given = recipe.arguments();
+    let mut name = written.to_owned();
+    for (argument, default) in Dockerfile::read(&recipe.ingredients.source.text).arguments() {
+        let Some(value) = given.get(&argument).cloned().or(default) else { continue };
+        name = name.replace(&format!("${{{argument}}}"), &value).replace(&format!("${argument}"), &value);
+    }
+    name
 }
 
 fn shortened(instruction: &str) -> String {
@@ -222,35 +297,24 @@ fn shortened(instruction: &str) -> String {
 }
 
 fn exit_code(cause: &str) -> Option<i64> {
-    cause.rsplit_once("returned a non-zero code: ").and_then(|(_, code)| code.trim().parse().ok())
+    // As the classic builder and as BuildKit say it.
+    ["returned a non-zero code: ", "exit code: "].iter().find_map(|words| {
+        let (_, rest) = cause.rsplit_once(words)?;
+        rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::{Ingredients, Source, Step};
+    use super::super::{Ingredients, Kind, Source};
     use super::*;
-    use crate::container::labels::Owner;
+    use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
+    use bollard::models::{BuildInfo, BuildInfoAux};
 
     async fn recipe() -> Recipe {
-        Recipe::of(Ingredients {
-            source: Source {
-                workspace: Some("/w".into()),
-                text: "ARG BASE_IMAGE=b:1\nFROM ${BASE_IMAGE}\n".to_owned(),
-            },
-            base: None,
-            uid: 1,
-            gid: 1,
-            cli_version: None,
-            sudo: false,
-            silence: None,
-            certificates: Vec::new(),
-            proxies: BTreeMap::new(),
-            owner: Owner::default(),
-        })
-        .await
-        .unwrap()
+        let text = "ARG BASE_IMAGE=b:1\nFROM ${BASE_IMAGE}\n".to_owned();
+        let source = Source { workspace: Some("/w".into()), text, kind: Kind::Own };
+        Recipe::of(Ingredients { source, uid: 1, gid: 1, ..Ingredients::default() }).await.unwrap()
     }
 
     #[tokio::test]
@@ -311,15 +375,75 @@ mod tests {
         ];
         let recipe = recipe().await;
         for (error, instruction, class) in cases {
-            let step = instruction.map(|text| Step { index: 2, total: 3, instruction: text.to_owned() });
-            let progress = Progress { step, ..Progress::default() };
-            let got = why(&error, &recipe, &progress, &BuildLog::default());
+            let log = BuildLog::default();
+            let mut reader = Reader::default();
+            if let Some(text) = instruction {
+                let stream = Some(format!("Step 2/3 : {text}\n"));
+                reader.take(&BuildInfo { stream, ..BuildInfo::default() }, &log);
+            }
+            let got = why(&error, &recipe, &reader, &log);
             assert!(format!("{got:?}").starts_with(class), "{error} at {instruction:?} is {class}, not {got:?}");
             match got {
                 ImageError::BuildFailed { code, cause, .. } if cause.contains("non-zero") => {
                     assert_eq!(code, Some(7), "the command's code is read");
                 }
                 ImageError::BaseUnreachable { base, .. } => assert_eq!(base, "b:1", "the base is named in full"),
+                _ => {}
+            }
+        }
+    }
+    #[tokio::test]
+    async fn buildkits_words_become_the_same_classes() {
+        // Docker 20.10's own words, and those of newer ones.
+        let cases: &[(&str, &str, &str)] = &[
+            ("[2/3] RUN exit 7", "executor failed running [/bin/sh -c exit 7]: exit code: 7", "BuildFailed"),
+            (
+                "[2/3] RUN exit 7",
+                "process \"/bin/sh -c exit 7\" did not complete successfully: exit code: 7",
+                "BuildFailed",
+            ),
+            ("[2/3] COPY x /", "failed to compute cache key: \"/x\" not found: not found", "BuildFailed"),
+            (
+                "[internal] load metadata for docker.io/library/b:1",
+                "failed to solve with frontend dockerfile.v0: failed to create LLB definition: failed to do request: Head \"https://…\": dial tcp: lookup registry-1.example: no such host",
+                "BaseUnreachable",
+            ),
+            (
+                "resolve image config for docker.io/docker/dockerfile:1",
+                "failed to solve with frontend dockerfile.v0: failed to solve with frontend gateway.v0: failed to do request: dial tcp: lookup registry-1.example: no such host",
+                "NoFrontend",
+            ),
+            (
+                "[internal] load build definition from Dockerfile.claude",
+                "failed to solve with frontend dockerfile.v0: failed to create LLB definition: dockerfile parse error line 3: unknown instruction: ECHO",
+                "BadDockerfile",
+            ),
+            ("[2/3] RUN x", "write /x: no space left on device", "DiskFull"),
+        ];
+        let recipe = recipe().await;
+        for (vertex, words, class) in cases {
+            let log = BuildLog::default();
+            let mut reader = Reader::default();
+            let vertex = Vertex {
+                digest: "d".to_owned(),
+                name: (*vertex).to_owned(),
+                started: Some(Default::default()),
+                error: (*words).to_owned(),
+                ..Vertex::default()
+            };
+            let status = StatusResponse { vertexes: vec![vertex], ..StatusResponse::default() };
+            let aux = Some(BuildInfoAux::BuildKit(status));
+            reader.take(&BuildInfo { aux, ..BuildInfo::default() }, &log);
+            let got = why(&Error::DockerStreamError { error: (*words).to_owned() }, &recipe, &reader, &log);
+            assert!(format!("{got:?}").starts_with(class), "{words} is {class}, not {got:?}");
+            match got {
+                ImageError::BuildFailed { code, cause, .. } if cause.contains("exit code") => {
+                    assert_eq!(code, Some(7), "the command's code is read");
+                }
+                ImageError::BaseUnreachable { base, .. } => assert_eq!(base, "b:1", "the base is named in full"),
+                ImageError::NoFrontend { frontend, .. } => {
+                    assert!(frontend.ends_with("docker/dockerfile:1"), "the frontend is named: {frontend}");
+                }
                 _ => {}
             }
         }

@@ -28,14 +28,15 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// Looks through the workspace for what `sources` take. Blocks: call it off the async runtime.
-    pub(super) fn scan(root: &Path, sources: &[String]) -> std::io::Result<Self> {
+    /// Looks through the workspace for what `sources` take. `file` is the Dockerfile, which may have a `.dockerignore`
+    /// of its own. Blocks: call it off the async runtime.
+    pub(super) fn scan(root: &Path, file: Option<&Path>, sources: &[String]) -> std::io::Result<Self> {
         let mut context = Self { root: root.to_owned(), ..Self::default() };
         if sources.is_empty() {
             return Ok(context);
         }
         let wanted: Vec<PathBuf> = sources.iter().map(|source| fixed_part(source)).collect();
-        let ignore = Ignore::read(root)?;
+        let ignore = Ignore::read(root, file)?;
         let mut open = vec![PathBuf::new()];
         while let Some(folder) = open.pop() {
             for entry in std::fs::read_dir(root.join(&folder)).map_err(|error| named(&root.join(&folder), &error))? {
@@ -152,9 +153,13 @@ struct Rule {
 }
 
 impl Ignore {
-    fn read(root: &Path) -> std::io::Result<Self> {
-        let own = root.join(format!("{}.dockerignore", super::source::FILE));
-        let file = if own.is_file() { own } else { root.join(".dockerignore") };
+    fn read(root: &Path, dockerfile: Option<&Path>) -> std::io::Result<Self> {
+        let own = dockerfile.map(|file| {
+            let mut name = file.as_os_str().to_owned();
+            name.push(".dockerignore");
+            PathBuf::from(name)
+        });
+        let file = own.filter(|own| own.is_file()).unwrap_or_else(|| root.join(".dockerignore"));
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&text).map_err(|error| named(&file, &error)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::parse(""),
@@ -259,7 +264,7 @@ mod tests {
         for (ignore, sources, expected) in cases {
             let folder = workspace(&files, ignore);
             let sources: Vec<String> = sources.iter().map(|&source| source.to_owned()).collect();
-            let context = Context::scan(folder.path(), &sources).unwrap();
+            let context = Context::scan(folder.path(), None, &sources).unwrap();
             let found: Vec<String> = context.entries.iter().map(|path| path.display().to_string()).collect();
             // The folder itself that a source names is made by the files in it.
             assert_eq!(&found, expected, "with .dockerignore {ignore:?} and COPY {sources:?}");
@@ -267,20 +272,39 @@ mod tests {
     }
 
     #[test]
+    fn a_dockerfile_may_have_a_dockerignore_of_its_own() {
+        let folder = workspace(&["a.txt", "b.txt"], "a.txt\n");
+        std::fs::write(folder.path().join("Dockerfile.dockerignore"), "b.txt\n").unwrap();
+        let found = |file: &str| {
+            let file = folder.path().join(file);
+            let sources = ["*.txt".to_owned()];
+            let context = Context::scan(folder.path(), Some(&file), &sources).unwrap();
+            context
+                .entries
+                .iter()
+                .map(|path| path.display().to_string())
+                .filter(|path| path.ends_with(".txt"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(found("Dockerfile"), ["a.txt"], "its own counts");
+        assert_eq!(found("Dockerfile.claude"), ["b.txt"], "one that has none takes the usual one");
+    }
+
+    #[test]
     fn the_digest_follows_what_is_sent_alone() {
         let folder = workspace(&["a.txt", "b.txt"], "");
         let sources = ["a.txt".to_owned()];
-        let first = Context::scan(folder.path(), &sources).unwrap().digest;
+        let first = Context::scan(folder.path(), None, &sources).unwrap().digest;
         std::fs::write(folder.path().join("b.txt"), "changed, and longer").unwrap();
-        assert_eq!(Context::scan(folder.path(), &sources).unwrap().digest, first, "b.txt is not copied");
+        assert_eq!(Context::scan(folder.path(), None, &sources).unwrap().digest, first, "b.txt is not copied");
         std::fs::write(folder.path().join("a.txt"), "changed, and longer").unwrap();
-        assert_ne!(Context::scan(folder.path(), &sources).unwrap().digest, first, "a.txt is");
+        assert_ne!(Context::scan(folder.path(), None, &sources).unwrap().digest, first, "a.txt is");
     }
 
     #[tokio::test]
     async fn the_tar_holds_the_dockerfile_the_certificates_and_the_files() {
         let folder = workspace(&["src/main.rs"], "");
-        let context = Context::scan(folder.path(), &["src".to_owned()]).unwrap();
+        let context = Context::scan(folder.path(), None, &["src".to_owned()]).unwrap();
         let certificate = Certificate { name: "one.crt".to_owned(), pem: "PEM\n".to_owned() };
         let mut pieces = context.send("FROM x".to_owned(), vec![certificate]);
         let mut bytes = Vec::new();
@@ -296,7 +320,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_goes_away_is_an_error_and_no_short_tar() {
         let folder = workspace(&["a.txt"], "");
-        let context = Context::scan(folder.path(), &["a.txt".to_owned()]).unwrap();
+        let context = Context::scan(folder.path(), None, &["a.txt".to_owned()]).unwrap();
         std::fs::remove_file(folder.path().join("a.txt")).unwrap();
         let mut pieces = context.send("FROM x".to_owned(), Vec::new());
         let mut last = None;

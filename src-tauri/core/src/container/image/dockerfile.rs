@@ -4,6 +4,28 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+/// What in a Dockerfile only `BuildKit` understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Need {
+    /// The line, counted from 1.
+    pub(super) line: usize,
+    /// What stands there, such as `RUN --mount`.
+    pub(super) what: String,
+    /// Which kind of need it is.
+    pub(super) kind: NeedKind,
+}
+
+/// How new a `BuildKit` has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NeedKind {
+    /// Every one will do.
+    Any,
+    /// Text within the Dockerfile: engines before Docker 23 have to fetch a newer frontend for it.
+    Heredoc,
+    /// A frontend that the Dockerfile names, which is fetched in any case.
+    Frontend,
+}
+
 /// A Dockerfile, cut into instructions.
 #[derive(Debug)]
 pub(super) struct Dockerfile<'a> {
@@ -46,16 +68,77 @@ impl<'a> Dockerfile<'a> {
         Self { text, instructions: instructions(text) }
     }
 
-    /// What only `BuildKit` understands, and on which line; `None` where the classic builder will do.
-    pub(super) fn needs_buildkit(&self) -> Option<(usize, String)> {
-        if let Some(frontend) = syntax(self.text) {
+    /// What only `BuildKit` understands; `None` where the classic builder will do. A heredoc comes before other needs,
+    /// because it asks for more.
+    pub(super) fn needs_buildkit(&self) -> Option<Need> {
+        if let Some(frontend) = self.syntax() {
             // The stable frontends describe what the classic builder mostly knows too, so naming one is no need.
             let stable = frontend.trim_start_matches("docker.io/").starts_with("docker/dockerfile:1");
             if !stable || frontend.contains("labs") {
-                return Some((1, format!("# syntax={frontend}")));
+                return Some(Need { line: 1, what: format!("# syntax={frontend}"), kind: NeedKind::Frontend });
             }
         }
-        self.instructions.iter().find_map(|instruction| Some((instruction.line, instruction.needs_buildkit()?)))
+        let needs = self.instructions.iter().filter_map(|instruction| {
+            let (what, kind) = instruction.needs_buildkit()?;
+            Some(Need { line: instruction.line, what, kind })
+        });
+        needs.min_by_key(|need| (need.kind != NeedKind::Heredoc, need.line))
+    }
+
+    /// The frontend that the text names.
+    pub(super) fn syntax(&self) -> Option<&'a str> {
+        syntax(self.text)
+    }
+
+    /// True where a build argument of this name is asked for.
+    pub(super) fn declares(&self, name: &str) -> bool {
+        let words = |instruction: &&Instruction| instruction.keyword == "ARG";
+        self.instructions
+            .iter()
+            .filter(words)
+            .flat_map(Instruction::words)
+            .any(|word| word.split('=').next() == Some(name))
+    }
+
+    /// The text up to the end of a stage, which is called by its name or its number; `None` where there is no such one.
+    pub(super) fn up_to(&self, target: &str) -> Option<String> {
+        let stages: Vec<&Instruction> =
+            self.instructions.iter().filter(|instruction| instruction.keyword == "FROM").collect();
+        let named = |stage: &&Instruction| stage.stage_name().is_some_and(|name| name.eq_ignore_ascii_case(target));
+        let at = stages.iter().position(named).or_else(|| target.parse().ok().filter(|&at| at < stages.len()))?;
+        let end = stages.get(at + 1).map_or(usize::MAX, |next| next.line - 1);
+        Some(self.text.lines().take(end).flat_map(|line| [line, "\n"]).collect())
+    }
+
+    /// The build arguments that stand before the first stage, which bases may be named by, and their defaults.
+    pub(super) fn arguments(&self) -> Vec<(String, Option<String>)> {
+        let before = self.instructions.iter().take_while(|instruction| instruction.keyword != "FROM");
+        let words = before.filter(|instruction| instruction.keyword == "ARG").flat_map(Instruction::words);
+        words
+            .map(|word| match word.split_once('=') {
+                Some((name, value)) => (name.to_owned(), Some(value.trim_matches(['"', '\'']).to_owned())),
+                None => (word.to_owned(), None),
+            })
+            .collect()
+    }
+
+    /// The images that it takes from elsewhere, as they are written: bases, and what COPY takes from no stage.
+    pub(super) fn images(&self) -> Vec<String> {
+        let mut stages: Vec<&str> = Vec::new();
+        let mut images: Vec<String> = Vec::new();
+        for instruction in &self.instructions {
+            let copied = (instruction.keyword == "COPY")
+                .then(|| instruction.flags().find_map(|flag| flag.strip_prefix("--from=")))
+                .flatten();
+            if let Some(name) = instruction.base().or(copied) {
+                let known = stages.iter().any(|stage| stage.eq_ignore_ascii_case(name)) || name.parse::<u32>().is_ok();
+                if !known && name != "scratch" && !images.iter().any(|image| image == name) {
+                    images.push(name.to_owned());
+                }
+            }
+            stages.extend(instruction.stage_name());
+        }
+        images
     }
 
     /// The local paths that COPY and ADD take, as they are written.
@@ -165,23 +248,17 @@ impl Instruction {
         words.next()
     }
 
-    fn needs_buildkit(&self) -> Option<String> {
+    fn needs_buildkit(&self) -> Option<(String, NeedKind)> {
         let flags: &[&str] = match self.keyword.as_str() {
             "RUN" => &["--mount", "--network", "--security", "--device"],
             "COPY" | "ADD" => &["--link", "--chmod", "--parents", "--exclude", "--checksum", "--keep-git-dir"],
             _ => return None,
         };
-        if let Some(flag) = self.flags().find(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag))) {
-            let name = flag.split('=').next().unwrap_or(flag);
-            return Some(format!("{} {name}", self.keyword));
+        if !heredocs(&self.keyword, &self.rest).is_empty() {
+            return Some((format!("{} <<heredoc", self.keyword), NeedKind::Heredoc));
         }
-        let heredoc = self.words().any(|word| {
-            word.strip_prefix("<<").is_some_and(|rest| {
-                let rest = rest.trim_start_matches(['-', '"', '\'']);
-                rest.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            })
-        });
-        heredoc.then(|| format!("{} <<heredoc", self.keyword))
+        let flag = self.flags().find(|word| flags.iter().any(|flag| word.split('=').next() == Some(flag)))?;
+        Some((format!("{} {}", self.keyword, flag.split('=').next().unwrap_or(flag)), NeedKind::Any))
     }
 
     fn local_sources(&self) -> Vec<String> {
@@ -189,13 +266,32 @@ impl Instruction {
             return Vec::new();
         }
         let rest = self.words().skip_while(|word| word.starts_with("--")).collect::<Vec<_>>().join(" ");
+        let is_heredoc = |path: &String| path.starts_with("<<");
         let mut paths: Vec<String> = serde_json::from_str(&rest)
             .unwrap_or_else(|_| rest.split_whitespace().map(|word| word.trim_matches('"').to_owned()).collect());
         paths.pop();
         // ADD fetches these itself.
-        paths.retain(|path| !path.contains("://") && !path.starts_with("git@"));
+        paths.retain(|path| !path.contains("://") && !path.starts_with("git@") && !is_heredoc(path));
         paths
     }
+}
+
+/// The words that end the texts which an instruction begins, such as `EOF` of `RUN <<-'EOF'`, and for each whether tabs
+/// may stand before it.
+fn heredocs(keyword: &str, rest: &str) -> Vec<(String, bool)> {
+    if !matches!(keyword, "RUN" | "COPY" | "ADD") {
+        return Vec::new();
+    }
+    let begun = rest.split_whitespace().filter_map(|word| word.strip_prefix("<<"));
+    begun
+        .filter_map(|word| {
+            let (word, tabs) = word.strip_prefix('-').map_or((word, false), |word| (word, true));
+            let word = word.trim_start_matches(['"', '\'']);
+            let name: String =
+                word.chars().take_while(|character| character.is_ascii_alphanumeric() || *character == '_').collect();
+            (!name.starts_with(|first: char| first.is_ascii_digit()) && !name.is_empty()).then_some((name, tabs))
+        })
+        .collect()
 }
 
 fn trusting_stage(stage: usize) -> String {
@@ -222,7 +318,16 @@ fn instructions(text: &str) -> Vec<Instruction> {
     let escape = escape(text);
     let mut found = Vec::new();
     let mut open: Option<(usize, String)> = None;
+    let mut texts: Vec<(String, bool)> = Vec::new();
     for (index, line) in text.lines().enumerate() {
+        if let Some((end, tabs)) = texts.first() {
+            // Lines of a text within the Dockerfile are no instructions, whatever they look like.
+            let line = if *tabs { line.trim_start_matches('\t') } else { line };
+            if line == end {
+                texts.remove(0);
+            }
+            continue;
+        }
         let trimmed = line.trim();
         // Comments and empty lines may stand inside a continued instruction.
         if trimmed.is_empty() || trimmed.starts_with('#') {
@@ -235,7 +340,11 @@ fn instructions(text: &str) -> Vec<Instruction> {
             open = Some((begin, so_far));
         } else {
             so_far.push_str(trimmed);
-            found.extend(instruction(&so_far, begin, index + 1));
+            let read = instruction(&so_far, begin, index + 1);
+            texts = read.as_ref().map(|read| heredocs(&read.keyword, &read.rest)).unwrap_or_default();
+            // What only looks like one has no end, and must not swallow the rest.
+            texts.retain(|(end, _)| text.lines().skip(index + 1).any(|line| line.trim_start_matches('\t') == end));
+            found.extend(read);
         }
     }
     if let Some((begin, so_far)) = open {
@@ -275,11 +384,38 @@ mod tests {
             ("FROM a\nRUN cat <<-'EOF' >x\nEOF", Some((2, "RUN <<heredoc"))),
             ("FROM a\nRUN echo $((1 << 2)) ; cat <<<x", None),
             ("FROM a\n# RUN --mount=x\nRUN true", None),
+            ("FROM a\nRUN --mount=type=tmpfs,target=/x true\nCOPY <<EOF /x\ny\nEOF", Some((3, "COPY <<heredoc"))),
         ];
         for (text, expected) in cases {
             let expected = expected.map(|(line, what)| (line, what.to_owned()));
-            assert_eq!(Dockerfile::read(text).needs_buildkit(), expected, "judged: {text:?}");
+            let need = Dockerfile::read(text).needs_buildkit();
+            assert_eq!(need.as_ref().map(|need| (need.line, need.what.clone())), expected, "judged: {text:?}");
+            let heredoc = need.is_some_and(|need| need.kind == NeedKind::Heredoc);
+            assert_eq!(heredoc, text.contains("<<EOF") || text.contains("<<-"), "heredocs ask for more: {text:?}");
         }
+    }
+
+    #[test]
+    fn images_from_elsewhere_are_known() {
+        let text = "ARG A=x:1 B\nFROM $A AS one\nCOPY --from=tool:2 /t /t\nFROM one\nCOPY --from=0 /a /b\nFROM scratch\nFROM $A\n";
+        let dockerfile = Dockerfile::read(text);
+        assert_eq!(dockerfile.images(), ["$A", "tool:2"], "bases and what is copied from, stages aside");
+        let arguments = [("A".to_owned(), Some("x:1".to_owned())), ("B".to_owned(), None)];
+        assert_eq!(dockerfile.arguments(), arguments, "what they may be named by");
+    }
+
+    #[test]
+    fn a_text_ends_with_the_stage_that_is_wished_for() {
+        let text = "ARG A\nFROM a AS one\nRUN x\nFROM --platform=p b AS Two\nRUN y\nFROM one";
+        for (target, last) in [("one", "RUN x"), ("two", "RUN y"), ("0", "RUN x"), ("2", "FROM one")] {
+            let cut = Dockerfile::read(text).up_to(target);
+            assert_eq!(cut.as_deref().and_then(|cut| cut.lines().last()), Some(last), "stage {target} ends so");
+        }
+        for target in ["three", "3", ""] {
+            assert_eq!(Dockerfile::read(text).up_to(target), None, "{target:?} is no stage");
+        }
+        assert!(Dockerfile::read(text).declares("A"), "an argument that is declared is found");
+        assert!(!Dockerfile::read(text).declares("one"), "and nothing else is");
     }
 
     #[test]
@@ -292,6 +428,8 @@ mod tests {
             ("FROM a\nADD https://example.org/x.tgz local.tgz /y/", &["local.tgz"]),
             ("FROM a\nCOPY [\"with space\", \"b\", \"/z/\"]", &["with space", "b"]),
             ("FROM a\ncopy . /app", &["."]),
+            ("FROM a\nCOPY <<EOF /x\nCOPY no /y\nEOF\nCOPY yes /y", &["yes"]),
+            ("FROM a\nRUN <<-A <<'B'\n\tCOPY no /y\n\tA\nADD no /y\nB\nADD yes /y", &["yes"]),
         ];
         for (text, expected) in cases {
             assert_eq!(&Dockerfile::read(text).local_sources(), expected, "read from {text:?}");

@@ -42,7 +42,55 @@ pub enum ImageError {
         /// The engine's words.
         cause: String,
     },
-    /// Only `BuildKit` can build it, which Gemra does not use yet.
+    /// The user wants nothing fetched, and it is not there.
+    #[error("{name} is not on this machine, and the settings say that nothing is fetched")]
+    Offline {
+        /// The image.
+        name: String,
+    },
+    /// The engine's `BuildKit` needs a frontend for the Dockerfile that it could not fetch.
+    #[error("{} needs the image {frontend} for {what}, and it could not be fetched: {cause}", name(.file.as_ref()))]
+    NoFrontend {
+        /// The workspace's file; `None` for the embedded one.
+        file: Option<PathBuf>,
+        /// What needs it, with the line.
+        what: String,
+        /// The frontend.
+        frontend: String,
+        /// The engine's words.
+        cause: String,
+    },
+    /// The engine cannot run programs of the platform.
+    #[error("The engine cannot run programs of the platform {platform}: {cause}")]
+    Platform {
+        /// The platform.
+        platform: String,
+        /// The engine's words.
+        cause: String,
+    },
+    /// The image has no agent, and none could be given to it.
+    #[error("The image {image} has no claude, and that of this machine cannot be used in it: {why}")]
+    NoAgent {
+        /// The image.
+        image: String,
+        /// Why not.
+        why: String,
+    },
+    /// An image's file could not be read or written, or is none.
+    #[error("{file} cannot be used: {cause}", file = file.display())]
+    BadFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// There is no image of that name.
+    #[error("There is no image {name} at the engine")]
+    NotThere {
+        /// The name.
+        name: String,
+    },
+    /// Only `BuildKit` can build it, which the engine does not have.
     #[error("{} needs BuildKit: {what}", name(.file.as_ref()))]
     NeedsBuildkit {
         /// The workspace's file; `None` for the embedded one.
@@ -131,7 +179,43 @@ impl From<&ImageError> for Failure {
                 Code::NeedsBuildkit,
                 "The Dockerfile needs BuildKit",
                 cause,
-                "Gemra builds with the classic builder, which every engine has: write that line without it, then press Retry.",
+                "Use a newer engine, or write that line without it; then press Retry.",
+            ),
+            ImageError::Offline { .. } => Self::new(
+                Code::BaseUnreachable,
+                "An image is not on this machine",
+                cause,
+                "Load it from a file with gemra image load, or allow fetching in the settings; then press Retry.",
+            ),
+            ImageError::NoFrontend { .. } => Self::new(
+                Code::NeedsBuildkit,
+                "The Dockerfile's frontend could not be fetched",
+                cause,
+                "Check the network and the engine's proxy, use Docker 23 or newer, or write that line without it; then press Retry.",
+            ),
+            ImageError::Platform { .. } => Self::new(
+                Code::BuildFailed,
+                "The engine cannot run this platform",
+                cause,
+                "Choose the engine's own platform in the settings, or install an emulator for this one (qemu-user-static); then press Retry.",
+            ),
+            ImageError::NoAgent { .. } => Self::new(
+                Code::AgentMissing,
+                "The image has no agent",
+                cause,
+                "Install @anthropic-ai/claude-code in the image, or choose another one; then press Retry.",
+            ),
+            ImageError::BadFile { .. } => Self::new(
+                Code::ImageMissing,
+                "The image's file cannot be used",
+                cause,
+                "Name a file that gemra image save or docker save has written, in a folder that you may use.",
+            ),
+            ImageError::NotThere { .. } => Self::new(
+                Code::ImageMissing,
+                "The image is not there",
+                cause,
+                "See which there are with gemra image list.",
             ),
             ImageError::DiskFull { cause: words } => Self::new(
                 Code::DiskFull,

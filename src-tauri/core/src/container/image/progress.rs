@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use bollard::models::BuildInfo;
+use bollard::models::{BuildInfo, BuildInfoAux, CreateImageInfo, ProgressDetail};
+
+use super::vertices::{Said, Vertices};
 
 /// How many lines of a build are kept.
 const LOG_LINES: usize = 20_000;
@@ -59,7 +61,13 @@ impl BuildLog {
         lines.kept.iter().skip(skip).map(String::as_str).collect::<Vec<_>>().join("\n")
     }
 
-    fn push(&self, line: String) -> usize {
+    /// Every line that is kept.
+    pub(super) fn whole(&self) -> String {
+        let Ok(lines) = self.lines.lock() else { return String::new() };
+        lines.kept.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+    }
+
+    pub(super) fn push(&self, line: String) -> usize {
         let Ok(mut lines) = self.lines.lock() else { return 0 };
         if lines.kept.len() == LOG_LINES {
             lines.kept.pop_front();
@@ -76,6 +84,8 @@ pub(super) struct Reader {
     progress: Progress,
     /// What was said since the last newline.
     half: String,
+    /// What `BuildKit` works on.
+    vertices: Vertices,
 }
 
 impl Reader {
@@ -83,22 +93,54 @@ impl Reader {
         &self.progress
     }
 
+    /// What `BuildKit` works on; nothing where it does not build.
+    pub(super) fn vertices(&self) -> &Vertices {
+        &self.vertices
+    }
+
+    /// Takes a message about an image that is fetched.
+    pub(super) fn take_fetched(&mut self, message: &CreateImageInfo, log: &BuildLog) {
+        if let Some(status) = &message.status {
+            self.status(message.id.as_deref(), status, message.progress_detail.as_ref(), log);
+        }
+    }
+
     /// Takes a message; true where it said something.
     pub(super) fn take(&mut self, message: &BuildInfo, log: &BuildLog) -> bool {
         if let Some(text) = &message.stream {
             return self.text(text, log);
         }
-        let Some(status) = &message.status else { return false };
-        let layer = message.id.as_deref().map(|id| format!("{id}: ")).unwrap_or_default();
-        let amount = message.progress_detail.as_ref().and_then(|detail| Some((detail.current?, detail.total?)));
-        match amount {
-            // Dozens of these a second: shown, not kept.
-            Some((current, total)) if total > 0 => {
-                self.progress.line = Some(format!("{layer}{status} {} of {}", size(current), size(total)));
+        if let Some(BuildInfoAux::BuildKit(status)) = &message.aux {
+            let said = self.vertices.take(status);
+            let any = !said.is_empty();
+            for said in said {
+                match said {
+                    Said::Step(step) => self.progress.step = Some(step),
+                    Said::Line(line) => self.line(&line, log),
+                    Said::Text(text) => {
+                        self.text(&text, log);
+                    }
+                    Said::Status(what, current, total) => self.amount(&what, current, total),
+                }
             }
+            return any;
+        }
+        let Some(status) = &message.status else { return false };
+        self.status(message.id.as_deref(), status, message.progress_detail.as_ref(), log);
+        true
+    }
+
+    fn status(&mut self, layer: Option<&str>, status: &str, detail: Option<&ProgressDetail>, log: &BuildLog) {
+        let layer = layer.map(|id| format!("{id}: ")).unwrap_or_default();
+        match detail.and_then(|detail| Some((detail.current?, detail.total?))) {
+            Some((current, total)) if total > 0 => self.amount(&format!("{layer}{status}"), current, total),
             _ => self.line(&format!("{layer}{status}"), log),
         }
-        true
+    }
+
+    /// Dozens of these a second: shown, not kept.
+    fn amount(&mut self, what: &str, current: i64, total: i64) {
+        self.progress.line = Some(format!("{what} {} of {}", size(current), size(total)));
     }
 
     /// Takes what is left when the builder has ended.

@@ -95,7 +95,8 @@ async fn make(
     }
     let name = format!("{}-volume", plan.name);
     // Not cancelled half way: nobody would know whether there is a container.
-    let created = engine.api().create_container(Some(create_options(&name)), preparing(plan, volume));
+    let created =
+        engine.api().create_container(Some(create_options(&name, plan.platform.as_deref())), preparing(plan, volume));
     let id = match limited(Phase::Create, created).await {
         Ok(Ok(made)) => made.id,
         Ok(Err(error)) => return Err(clear(engine, None, volume, bad(engine::words(&error))).await),

@@ -175,7 +175,7 @@ pub(super) fn apply(wish: &Wish, home: &str, host: &mut HostConfig) {
     host.security_opt = Some(security);
     if held.read_only_system {
         host.readonly_rootfs = Some(true);
-        host.tmpfs = Some(scratch(wish, home));
+        host.tmpfs.get_or_insert_default().extend(scratch(wish, home));
     }
     if let Some(files) = held.open_files.map(i64::from) {
         let limit = ResourcesUlimits { name: Some("nofile".to_owned()), soft: Some(files), hard: Some(files) };

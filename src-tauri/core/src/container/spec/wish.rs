@@ -53,6 +53,10 @@ pub struct Wish {
     pub git_email: Option<String>,
     /// More mounts than the workspace's and the volumes, in this order. A source of the host's must be there.
     pub mounts: Vec<ExtraMount>,
+    /// The image has no home for the user: one is made, in memory, and goes with the container.
+    pub homeless: bool,
+    /// The platform, such as `linux/arm64`; `None` for the engine's own.
+    pub platform: Option<String>,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.

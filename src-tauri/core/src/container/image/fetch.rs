@@ -1,0 +1,110 @@
+//! Fetches an image by its name from wherever the engine fetches images, and tells how far it is.
+
+use bollard::query_parameters::CreateImageOptionsBuilder;
+
+use super::again::Tries;
+use super::error::ImageError;
+use super::progress::Reader;
+use super::shared::Told;
+use super::{Image, Options, inspect};
+use crate::container::engine::{self, Engine};
+
+/// Finds an image by its name, or fetches it. With [`Options::fresh`] it is fetched even where it is there: it may have
+/// changed.
+pub(super) async fn image(engine: &Engine, name: &str, options: &Options, told: &Told) -> Result<Image, ImageError> {
+    let there = inspect(engine, name).await?;
+    let known = there.as_ref().and_then(|image| image.id.clone());
+    if let Some(id) = known.clone()
+        && (!options.fresh || options.offline)
+        && options.platform.as_deref().is_none_or(|platform| is_of(platform, there.as_ref()))
+    {
+        return Ok(Image { id, tag: name.to_owned(), built: false });
+    }
+    if options.offline {
+        return Err(ImageError::Offline { name: name.to_owned() });
+    }
+    if let Err(error) = fetch(engine, name, options.platform.as_deref(), told).await {
+        // What was there may be all that there is: an image of the user's own is in no registry.
+        let Some(id) = known.filter(|_| options.platform.is_none()) else { return Err(error) };
+        told.say(&format!("{error}."));
+        told.say(&format!("{name} could not be fetched again. The one on this machine is used."));
+        return Ok(Image { id, tag: name.to_owned(), built: false });
+    }
+    let id = inspect(engine, name).await?.and_then(|image| image.id);
+    let id = id.ok_or_else(|| ImageError::NotThere { name: name.to_owned() })?;
+    Ok(Image { built: known.as_deref() != Some(&id), id, tag: name.to_owned() })
+}
+
+/// Fetches an image, whether it is there or not.
+pub(super) async fn fetch(engine: &Engine, name: &str, platform: Option<&str>, told: &Told) -> Result<(), ImageError> {
+    told.say(&format!("Fetching {name}"));
+    let mut tries = Tries::default();
+    while let Err(error) = once(engine, name, platform, told).await {
+        if !tries.go_on(&error, told).await {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+async fn once(engine: &Engine, name: &str, platform: Option<&str>, told: &Told) -> Result<(), ImageError> {
+    let mut options = CreateImageOptionsBuilder::new().from_image(&in_full(name));
+    if let Some(platform) = platform {
+        options = options.platform(platform);
+    }
+    let mut messages = engine.api().create_image(Some(options.build()), None, None);
+    let mut reader = Reader::default();
+    let patience = super::build::Patience::new(Options::default().silent);
+    while let Some(message) = patience.next(&mut messages, &told.log).await? {
+        let message = message.map_err(|error| why(name, platform, engine::words(&error)))?;
+        if let Some(cause) = message.error_detail.as_ref().and_then(|detail| detail.message.clone()) {
+            return Err(why(name, platform, cause));
+        }
+        reader.take_fetched(&message, &told.log);
+        told.progress.send_replace(reader.progress().clone());
+    }
+    Ok(())
+}
+
+fn why(name: &str, platform: Option<&str>, cause: String) -> ImageError {
+    let lower = cause.to_lowercase();
+    if lower.contains("no space left on device") {
+        return ImageError::DiskFull { cause };
+    }
+    if let Some(platform) = platform
+        && (lower.contains("no matching manifest") || lower.contains("does not match the specified platform"))
+    {
+        return ImageError::Platform { platform: platform.to_owned(), cause };
+    }
+    ImageError::BaseUnreachable { base: name.to_owned(), cause }
+}
+
+/// With a tag: without one, every image of the name would be fetched.
+fn in_full(name: &str) -> String {
+    let last = name.rsplit('/').next().unwrap_or(name);
+    if last.contains(':') || name.contains('@') { name.to_owned() } else { format!("{name}:latest") }
+}
+
+fn is_of(platform: &str, image: Option<&bollard::models::ImageInspect>) -> bool {
+    let mut parts = platform.split('/');
+    let (system, machine) = (parts.next(), parts.next());
+    image.is_some_and(|image| image.os.as_deref() == system && image.architecture.as_deref() == machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_tag_means_the_latest() {
+        for (name, expected) in [
+            ("a", "a:latest"),
+            ("a:1", "a:1"),
+            ("box:5000/a", "box:5000/a:latest"),
+            ("box:5000/a:1", "box:5000/a:1"),
+            ("a@sha256:00", "a@sha256:00"),
+        ] {
+            assert_eq!(in_full(name), expected, "{name} in full");
+        }
+    }
+}
