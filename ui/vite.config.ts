@@ -21,5 +21,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    // Matters only where something is wrong, or the machine is busy.
+    testTimeout: 60_000,
   },
 });

@@ -11,6 +11,7 @@ use crate::agent::claude::{find, sessions};
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
 use crate::container::sweep;
+use crate::credentials::Credentials;
 use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use crate::git::{self, Identity};
@@ -27,6 +28,7 @@ pub struct Surroundings {
     home: Home,
     environment: Environment,
     settings: watch::Receiver<Settings>,
+    credentials: Arc<Credentials>,
     records: Records,
     reaper: Reaper,
     instance: String,
@@ -71,10 +73,12 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        let credentials = Credentials::new(home.credentials(), &environment);
         Self {
             home,
             environment,
             settings,
+            credentials,
             records,
             reaper,
             instance,
@@ -101,6 +105,11 @@ impl Surroundings {
     /// The user's settings, as they are now.
     pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
+    }
+
+    /// The user's own keys.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones

@@ -1,6 +1,8 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
+use crate::settings::Variables;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
@@ -76,6 +79,7 @@ pub struct Gate {
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
+    lent: Variables,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -85,6 +89,7 @@ pub struct Gate {
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
     let settings = surroundings.settings();
+    surroundings.credentials().ready().await.map_err(|error| Failure::from(&error))?;
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
@@ -157,7 +162,16 @@ pub async fn enter(
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
     let launch = launch(order, Conversation::New(String::new()));
-    let wish = Wish {
+    let (passed, left_out) = variables(order);
+    let receiver = credentials::Receiver {
+        surroundings,
+        workspace: &workspace,
+        uid: image.uid,
+        holder,
+        desktop: image.engine.about().desktop,
+    };
+    let lent = credentials::lend(&receiver, &passed).await;
+    let mut wish = Wish {
         owner: labels(order),
         short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
         workspace: workspace.clone(),
@@ -172,19 +186,25 @@ pub async fn enter(
         certificates: image.certificates,
         git_name: identity.name,
         git_email: identity.email,
+        git_settings: Vec::new(),
         mounts: Vec::new(),
         environment: Vec::new(),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
     };
+    lent.add_to(&mut wish);
+    if let Some(words) = lent.in_words() {
+        news(News::Fact("Credentials", words));
+    }
     news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", limits(&wish.limits)));
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
-    notes.extend(variables(order).1);
+    notes.extend(left_out);
+    notes.extend(lent.notes);
     tell_notes(&notes, &news);
     let tell = news.clone();
     let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
@@ -200,7 +220,7 @@ pub async fn enter(
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { prepared, order: order.clone(), holder, lent: lent.variables })
 }
 
 impl Gate {
@@ -210,7 +230,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+        let Self { prepared, order, holder, lent } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -221,7 +241,8 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let (variables, _) = variables(&order);
+                let (mut variables, _) = variables(&order);
+                variables.extend(lent.0);
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
@@ -248,12 +269,24 @@ fn launch(order: &Order, conversation: Conversation) -> Launch {
     }
 }
 
-/// What the agent gets over stdin: the host's variables, and on top of them the project's. And a note where one of the
-/// project's is left out.
+/// What the agent gets over stdin.
 fn variables(order: &Order) -> (BTreeMap<String, String>, Option<String>) {
-    let surroundings = &order.surroundings;
+    variables_of(&order.surroundings, order.workspace.path())
+}
+
+/// What an agent gets over stdin: the host's variables, on top of them the user's own keys, and on top of those the
+/// project's variables. And a note where one of the project's is left out.
+pub(crate) fn variables_of(
+    surroundings: &Surroundings,
+    workspace: &Path,
+) -> (BTreeMap<String, String>, Option<String>) {
     let mut all = spec::passed(surroundings.environment());
-    all.extend(surroundings.settings().variables(order.workspace.path()));
+    for (name, value) in surroundings.credentials().changes(surroundings.settings().variables(workspace)) {
+        match value {
+            Some(value) => all.insert(name, value),
+            None => all.remove(&name),
+        };
+    }
     let dropped = all.remove(spec::FOLDER).map(|_| {
         format!(
             "{} of the project's settings is left out inside, where the conversations have their own folder",
