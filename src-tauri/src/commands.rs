@@ -1,5 +1,7 @@
 //! What the page may ask for: one line each, in the order of `ui/src/host/types.ts`. Nothing here thinks.
 
+pub(crate) mod credentials;
+
 use std::sync::Arc;
 
 use gemra_core::app::{App, ProblemId};

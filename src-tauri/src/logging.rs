@@ -15,8 +15,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 const FILTER: &str = "warn,gemra_core=info,gemra_desktop=info";
 
 /// The parts that are logged in no more detail than `info`, whatever is asked for: below that, the engine's library
-/// writes down whole requests, with the build's proxies and their passwords.
-const QUIET: [&str; 1] = ["bollard"];
+/// writes down whole requests, with the build's proxies and their passwords, and the message bus whole messages.
+const QUIET: [&str; 2] = ["bollard", "zbus"];
 
 /// Starts logging. A log that cannot be written is no reason not to start.
 pub(crate) fn start(folder: &Path, filter: Option<&str>) {

@@ -117,6 +117,14 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::complete_path,
             commands::save_settings,
             commands::dismiss_problem,
+            commands::credentials::credentials,
+            commands::credentials::set_credential,
+            commands::credentials::forget_credential,
+            commands::credentials::account_inside,
+            commands::credentials::log_in_inside,
+            commands::credentials::send_login_code,
+            commands::credentials::cancel_login,
+            commands::credentials::log_out_inside,
         ])
         .setup(move |tauri| {
             WebviewWindowBuilder::new(tauri, "main", WebviewUrl::default())

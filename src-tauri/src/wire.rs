@@ -4,6 +4,7 @@
 //! `From`, so a new field in core does not compile until somebody has decided whether the page sees it.
 //! The TypeScript in `ui/src/host/wire/` is generated from here (`cargo xtask test shell` checks that it is fresh).
 
+pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod requests;
 pub(crate) mod settings;
@@ -27,6 +28,8 @@ mod tests {
         // Everything else is reached from these.
         super::frames::WindowFrame::export_all(&config).unwrap();
         super::frames::TabFrame::export_all(&config).unwrap();
+        super::credentials::Credentials::export_all(&config).unwrap();
+        super::credentials::LoginStep::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
     }

@@ -3,6 +3,7 @@
 
 pub mod desktop;
 pub mod engine;
+pub mod git_server;
 pub mod model_api;
 pub mod needs;
 pub mod spawn;

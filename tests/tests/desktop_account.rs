@@ -18,8 +18,8 @@ async fn without_a_login_the_tab_says_so_and_retry_works_once_there_is_a_key() {
             app.enter().await;
         }
         app.send("say: hello after all").await;
-        let way = if inside { "claude setup-token" } else { "Run `claude` in a terminal" };
-        let words = ["You are not logged in", way, "ANTHROPIC_API_KEY"];
+        let way = if inside { "Log in inside" } else { "Run `claude` in a terminal" };
+        let words = ["You are not logged in", way, "key in Settings"];
         app.until_failure("not-logged-in", &words, LONG).await;
         app.screenshot(name).await;
         assert!(api.main_requests().is_empty(), "nobody asked the API");

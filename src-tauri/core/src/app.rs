@@ -1,6 +1,7 @@
 //! Everything that is open: tabs in their order, settings, recent folders, and what the window shows around them. A
 //! shell talks to this and to the tabs' handles, and to nothing else of core.
 
+mod credentials;
 mod problems;
 mod surroundings;
 
@@ -8,6 +9,7 @@ pub use problems::{Problem, ProblemId};
 pub(crate) use surroundings::Inside;
 pub use surroundings::Surroundings;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,6 +18,7 @@ use tokio::sync::watch;
 
 use self::problems::Problems;
 use crate::agent::claude::{history, sessions};
+use crate::credentials::login::Login;
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
 use crate::file;
@@ -71,6 +74,8 @@ struct Open {
     lost: Vec<(ProblemId, TabId)>,
     /// Requests that opened a tab, and which: a repeat gets the same answer.
     requests: Vec<(String, TabId)>,
+    /// Logins inside that wait for their codes.
+    logins: BTreeMap<TabId, Login>,
 }
 
 impl App {

@@ -13,6 +13,10 @@ pub enum Code {
     SettingsInvalid,
     /// The settings could not be written.
     SettingsNotSaved,
+    /// The user's own keys could not be kept or read.
+    CredentialsFailed,
+    /// Logging in or out inside a container failed.
+    LoginFailed,
     /// The Claude CLI was not found on this machine.
     ClaudeMissing,
     /// The installation of the CLI failed.
@@ -79,6 +83,8 @@ impl Code {
             Self::HomeUnusable => "home-unusable",
             Self::SettingsInvalid => "settings-invalid",
             Self::SettingsNotSaved => "settings-not-saved",
+            Self::CredentialsFailed => "credentials-failed",
+            Self::LoginFailed => "login-failed",
             Self::ClaudeMissing => "claude-missing",
             Self::InstallFailed => "install-failed",
             Self::AgentNotStarted => "agent-not-started",

@@ -82,6 +82,11 @@ impl Home {
         self.config.join(SETTINGS)
     }
 
+    /// The user's own keys, where there is no keyring for them.
+    pub fn credentials(&self) -> PathBuf {
+        self.config.join("credentials.json")
+    }
+
     /// Workspaces that were opened before.
     pub fn recent(&self) -> PathBuf {
         self.data.join("recent.json")

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod app;
 pub mod container;
+pub mod credentials;
 mod digest;
 pub mod environment;
 pub mod failure;

@@ -2,6 +2,8 @@
 //! that answers, from the environment and the settings on. The agent on the host is the scripted one under a version of
 //! the test's choice; the one in the container is the workspace's own, and runs a script that the test has written.
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::PathBuf;
@@ -49,6 +51,7 @@ pub struct Desk {
     project: PathBuf,
     environment: BTreeMap<String, String>,
     settings: Settings,
+    credentials: Vec<(String, String)>,
 }
 
 /// A tab of a started app.
@@ -81,7 +84,7 @@ impl Desk {
             ("DOCKER_HOST".to_owned(), Engine::shared().address().to_owned()),
         ]);
         let project = folder.path().join("project");
-        let desk = Self { folder, project, environment, settings: Settings::default() };
+        let desk = Self { folder, project, environment, settings: Settings::default(), credentials: Vec::new() };
         desk.give_workspace();
         desk.host_version("echo '9.9.9 (Claude Code)'")
     }
@@ -228,6 +231,9 @@ impl Desk {
         let pairs = self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let app = App::start(Environment::of(pairs), None).await.expect("the home is free");
         app.save_settings(self.settings.clone()).await.expect("the settings are valid");
+        for (variable, value) in &self.credentials {
+            app.set_credential(variable, value).await.expect("the key can be kept");
+        }
         let id = app.open_tab("open", self.workspace().display().to_string()).await.expect("the workspace opens");
         let tab = app.tab(&id).expect("the tab is open");
         let (sender, seen) = watch::channel(None);

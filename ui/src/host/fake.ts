@@ -1,5 +1,6 @@
 // A host with no backend: it plays scripted tabs in the page itself, for development, tests and screenshots. It
 // answers as core does, deterministically, and is never part of the app.
+import { FakeCredentials } from "./fake/credentials";
 import { FakeTab } from "./fake/tab";
 import { FOLDERS } from "./fake/folders";
 import { scene, type Scene } from "./fake/scenes";
@@ -20,6 +21,9 @@ export class FakeHost implements Host {
   readonly copied: string[] = [];
   /** What was opened in the browser, newest last. */
   readonly opened: string[] = [];
+
+  /** The user's own keys and the login inside. */
+  readonly kept = new FakeCredentials();
 
   #window: WindowState;
   readonly #tabs = new Map<string, FakeTab>();
@@ -189,6 +193,38 @@ export class FakeHost implements Host {
 
   async dismissProblem(id: number): Promise<void> {
     this.#change({ problems: this.#window.problems.filter((problem) => problem.id !== id) });
+  }
+
+  async credentials(): ReturnType<Host["credentials"]> {
+    return this.kept.list();
+  }
+
+  async setCredential(variable: string, value: string): ReturnType<Host["setCredential"]> {
+    return this.kept.set(variable, value);
+  }
+
+  async forgetCredential(variable: string): Promise<void> {
+    this.kept.forget(variable);
+  }
+
+  async accountInside(_tab: string): ReturnType<Host["accountInside"]> {
+    return this.kept.account;
+  }
+
+  async logInInside(_tab: string, onStep: Parameters<Host["logInInside"]>[1]): Promise<void> {
+    this.kept.logIn(onStep);
+  }
+
+  async sendLoginCode(_tab: string, code: string): Promise<void> {
+    this.kept.code(code);
+  }
+
+  async cancelLogin(_tab: string): Promise<void> {
+    this.kept.giveUp();
+  }
+
+  async logOutInside(_tab: string): ReturnType<Host["logOutInside"]> {
+    return this.kept.logOut();
   }
 
   async chooseFolder(): Promise<string | null> {

@@ -6,6 +6,7 @@ import { open } from "@tauri-apps/plugin-dialog";
 import { openUrl } from "@tauri-apps/plugin-opener";
 
 import type { Host } from "./types";
+import type { LoginStep } from "./wire/LoginStep";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -46,6 +47,18 @@ export const tauriHost: Host = {
   completePath: (path) => invoke("complete_path", { path }),
   saveSettings: (settings) => invoke("save_settings", { settings }),
   dismissProblem: (id) => invoke("dismiss_problem", { id }),
+
+  credentials: () => invoke("credentials"),
+  setCredential: (variable, value) => invoke("set_credential", { variable, value }),
+  forgetCredential: (variable) => invoke("forget_credential", { variable }),
+
+  accountInside: (tab) => invoke("account_inside", { tab }),
+  logInInside(tab, onStep) {
+    return invoke("log_in_inside", { tab, channel: new Channel<LoginStep>(onStep) });
+  },
+  sendLoginCode: (tab, code) => invoke("send_login_code", { tab, code }),
+  cancelLogin: (tab) => invoke("cancel_login", { tab }),
+  logOutInside: (tab) => invoke("log_out_inside", { tab }),
 
   chooseFolder: () => open({ directory: true, title: "Choose a workspace" }),
   async chooseCertificates() {

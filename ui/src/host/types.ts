@@ -1,8 +1,12 @@
 // What the page may ask of the outside, one method per command. It refuses to know who answers: the shell
 // (`tauri.ts`) or the page's own stand-in (`fake.ts`). Every method rejects with a `Failure`.
+import type { Account } from "./wire/Account";
 import type { Choice } from "./wire/Choice";
 import type { Completion } from "./wire/Completion";
+import type { Credentials } from "./wire/Credentials";
 import type { Entry } from "./wire/Entry";
+import type { Kept } from "./wire/Kept";
+import type { LoginStep } from "./wire/LoginStep";
 import type { Mode } from "./wire/Mode";
 import type { Settings } from "./wire/Settings";
 import type { TabFrame } from "./wire/TabFrame";
@@ -49,6 +53,19 @@ export interface Host {
   completePath(path: string): Promise<Completion>;
   saveSettings(settings: Settings): Promise<void>;
   dismissProblem(id: number): Promise<void>;
+
+  /** What of the user's own keys is set and where; never a value. */
+  credentials(): Promise<Credentials>;
+  setCredential(variable: string, value: string): Promise<Kept>;
+  forgetCredential(variable: string): Promise<void>;
+
+  /** Who is logged in where the tab's container is. */
+  accountInside(tab: string): Promise<Account>;
+  /** Begins a login there. Steps may come before the promise is kept. */
+  logInInside(tab: string, onStep: (step: LoginStep) => void): Promise<void>;
+  sendLoginCode(tab: string, code: string): Promise<void>;
+  cancelLogin(tab: string): Promise<void>;
+  logOutInside(tab: string): Promise<Account>;
 
   /** The platform's folder dialog; null where the user chose none. */
   chooseFolder(): Promise<string | null>;

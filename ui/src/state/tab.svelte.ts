@@ -22,6 +22,8 @@ export class TabPage {
   log = $state.raw<readonly string[]>([]);
   /** True while older entries are on their way. */
   fetching = $state(false);
+  /** True while the login of containers is shown. */
+  loginOpen = $state(false);
   readonly transcript = new Transcript();
 
   readonly #host: Host;

@@ -2,6 +2,7 @@
 //!
 //! Only this room knows the protocol. Facts come from `PROTOCOL.md` and the recordings in `tests/data/protocol`.
 
+pub(crate) mod account;
 pub mod find;
 pub mod history;
 pub mod launch;

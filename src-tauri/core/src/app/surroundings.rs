@@ -11,6 +11,7 @@ use crate::agent::claude::{find, sessions};
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
 use crate::container::sweep;
+use crate::credentials::Credentials;
 use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use crate::git::{self, Identity};
@@ -28,6 +29,7 @@ pub struct Surroundings {
     home: Home,
     environment: Environment,
     settings: watch::Receiver<Settings>,
+    credentials: Arc<Credentials>,
     records: Records,
     reaper: Reaper,
     instance: String,
@@ -75,10 +77,12 @@ impl Surroundings {
         let guard = guard::Store::new(home.guard());
         let projects = Projects::open(home.projects());
         let builds = home.data().join("logs").join("builds");
+        let credentials = Credentials::new(home.credentials(), &environment);
         Self {
             home,
             environment,
             settings,
+            credentials,
             records,
             reaper,
             instance,
@@ -106,6 +110,11 @@ impl Surroundings {
     /// The user's settings, as they are now.
     pub fn settings(&self) -> Settings {
         self.settings.borrow().clone()
+    }
+
+    /// The user's own keys.
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones

@@ -223,6 +223,7 @@ fn git(wish: &Wish) -> Vec<(String, String)> {
     }
     let people = [("user.name", &wish.git_name), ("user.email", &wish.git_email)];
     settings.extend(people.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
+    settings.extend(wish.git_settings.iter().cloned());
     let mut all = vec![("GIT_CONFIG_COUNT".to_owned(), settings.len().to_string())];
     for (index, (key, value)) in settings.into_iter().enumerate() {
         all.push((format!("GIT_CONFIG_KEY_{index}"), key));

@@ -5,6 +5,8 @@ mod grant;
 
 mod image;
 
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
+use crate::settings::Variables;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
@@ -97,6 +100,7 @@ pub struct Gate {
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
+    lent: Variables,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -105,6 +109,7 @@ pub struct Gate {
 /// A [`Failure`] of the engine's or the image's class.
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
+    surroundings.credentials().ready().await.map_err(|error| Failure::from(&error))?;
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
@@ -153,7 +158,16 @@ pub async fn enter(
     let home = surroundings.environment().home();
     let grant = grant::look(&wishes, about, &workspace, home.as_deref(), (image.uid, holder)).await?;
     let launch = launch(order, Conversation::New(String::new()));
-    let wish = Wish {
+    let (passed, left_out) = variables(order);
+    let receiver = credentials::Receiver {
+        surroundings,
+        workspace: &workspace,
+        uid: image.uid,
+        holder,
+        desktop: image.engine.about().desktop,
+    };
+    let lent = credentials::lend(&receiver, &passed).await;
+    let mut wish = Wish {
         owner: labels(order),
         short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
         workspace: workspace.clone(),
@@ -170,6 +184,7 @@ pub async fn enter(
         certificates: image.certificates,
         git_name: identity.name,
         git_email: identity.email,
+        git_settings: Vec::new(),
         mounts: grant.mounts.into_iter().chain(image.fit.mounts()).collect(),
         homeless: image.fit.homeless,
         platform: image.platform.clone(),
@@ -178,6 +193,10 @@ pub async fn enter(
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
     };
+    lent.add_to(&mut wish);
+    if let Some(words) = lent.in_words() {
+        news(News::Fact("Credentials", words));
+    }
     news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
@@ -186,7 +205,8 @@ pub async fn enter(
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
     notes.extend(grant.notes);
-    notes.extend(variables(order).1);
+    notes.extend(left_out);
+    notes.extend(lent.notes);
     tell_notes(&notes, &news);
     let tell = news.clone();
     let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
@@ -202,7 +222,7 @@ pub async fn enter(
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { prepared, order: order.clone(), holder, lent: lent.variables })
 }
 
 impl Gate {
@@ -212,7 +232,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+        let Self { prepared, order, holder, lent } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -223,7 +243,8 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let (variables, _) = variables(&order);
+                let (mut variables, _) = variables(&order);
+                variables.extend(lent.0);
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
@@ -250,12 +271,24 @@ fn launch(order: &Order, conversation: Conversation) -> Launch {
     }
 }
 
-/// What the agent gets over stdin: the host's variables, and on top of them the project's. And a note where one of the
-/// project's is left out.
+/// What the agent gets over stdin.
 fn variables(order: &Order) -> (BTreeMap<String, String>, Option<String>) {
-    let surroundings = &order.surroundings;
+    variables_of(&order.surroundings, order.workspace.path())
+}
+
+/// What an agent gets over stdin: the host's variables, on top of them the user's own keys, and on top of those the
+/// project's variables. And a note where one of the project's is left out.
+pub(crate) fn variables_of(
+    surroundings: &Surroundings,
+    workspace: &Path,
+) -> (BTreeMap<String, String>, Option<String>) {
     let mut all = spec::passed(surroundings.environment());
-    all.extend(surroundings.settings().variables(order.workspace.path()));
+    for (name, value) in surroundings.credentials().changes(surroundings.settings().variables(workspace)) {
+        match value {
+            Some(value) => all.insert(name, value),
+            None => all.remove(&name),
+        };
+    }
     let dropped = all.remove(spec::FOLDER).map(|_| {
         format!(
             "{} of the project's settings is left out inside, where the conversations have their own folder",

@@ -1,5 +1,7 @@
 //! Starts an agent on the host. Knows the CLI's arguments only as a list.
 
+use std::collections::BTreeMap;
+
 use crate::agent::claude::find::Found;
 use crate::agent::claude::launch::Launch;
 use crate::environment::Environment;
@@ -12,7 +14,8 @@ pub const SETTINGS_BACKEND: &str = "GSETTINGS_BACKEND";
 /// Where sessions keep what lives as long as they do; the shell may set it for itself, likewise.
 pub const RUNTIME_FOLDER: &str = "XDG_RUNTIME_DIR";
 
-/// Starts the CLI in the workspace, with the user's own variables on top of our environment, as it was when we started (`ours`).
+/// Starts the CLI in the workspace, with the user's own variables on top of our environment, as it was when we started
+/// (`ours`); those without a value are taken out of it.
 ///
 /// # Errors
 /// [`SpawnError`] where the system refuses.
@@ -20,11 +23,11 @@ pub fn start(
     cli: &Found,
     launch: &Launch,
     workspace: &Workspace,
-    variables: Vec<(String, String)>,
+    variables: BTreeMap<String, Option<String>>,
     ours: &Environment,
 ) -> Result<Process, SpawnError> {
     let mut environment: Vec<_> =
-        variables.into_iter().map(|(name, value)| (name.into(), Some(value.into()))).collect();
+        variables.into_iter().map(|(name, value)| (name.into(), value.map(Into::into))).collect();
     if let Some(path) = &cli.path {
         environment.push(("PATH".into(), Some(path.clone())));
     }

@@ -196,7 +196,9 @@ impl Actor {
                     system_prompt: launch::system_prompt(workspace.path()),
                     contained: false,
                 };
-                let variables = surroundings.settings().variables(workspace.path());
+                let own = surroundings.credentials();
+                own.ready().await.map_err(|error| NotStarted::Failed((&error).into()))?;
+                let variables = own.changes(surroundings.settings().variables(workspace.path()));
                 host::start(&found, &launch, &workspace, variables, surroundings.environment()).map_err(|error| {
                     NotStarted::Failed(not_started(
                         format!("{error}."),

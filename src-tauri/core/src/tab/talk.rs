@@ -280,13 +280,13 @@ fn not_logged_in(inside: bool) -> Failure {
     let (cause, action) = if inside {
         (
             "The agent in the container has no key and no login: the one on this machine stays on this machine.",
-            "Run `claude setup-token` in a terminal, and give what it prints to the project as \
-             CLAUDE_CODE_OAUTH_TOKEN in Settings, or an ANTHROPIC_API_KEY. Then retry.",
+            "Log in inside, which counts for all containers of this engine; or give a key in Settings, such as the \
+             token that `claude setup-token` prints. Then retry.",
         )
     } else {
         (
             "The agent has no login and no key.",
-            "Run `claude` in a terminal and log in, or give the project an ANTHROPIC_API_KEY in Settings. Then retry.",
+            "Run `claude` in a terminal and log in, or give an API key in Settings. Then retry.",
         )
     };
     Failure::new(Code::NotLoggedIn, "You are not logged in", cause, action)

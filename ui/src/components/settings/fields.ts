@@ -293,7 +293,8 @@ export const FIELDS: readonly Field[] = [
     name: "GitHub",
     kind: "switch",
     usual: "no",
-    words: "GITHUB_TOKEN, or what gh has, for git inside.",
+    words:
+      "git and gh inside use GITHUB_TOKEN, or what gh has on this machine: whoever is inside can do what the token may.",
   },
   {
     key: "sshAgent",
@@ -301,7 +302,8 @@ export const FIELDS: readonly Field[] = [
     name: "SSH agent",
     kind: "switch",
     usual: "no",
-    words: "The agent in the container can sign with all keys that your SSH agent holds.",
+    words:
+      "Whoever is inside can sign with every key that your SSH agent holds, for as long as the container runs.",
   },
   {
     key: "gitConfig",
@@ -309,7 +311,7 @@ export const FIELDS: readonly Field[] = [
     name: "~/.gitconfig",
     kind: "switch",
     usual: "no",
-    words: "Inside, read-only.",
+    words: "Read-only. Name and e-mail are inside anyhow.",
   },
   {
     key: "sshFolder",
@@ -317,7 +319,7 @@ export const FIELDS: readonly Field[] = [
     name: "~/.ssh",
     kind: "switch",
     usual: "no",
-    words: "Inside, read-only: private keys can be read there.",
+    words: "Read-only, the private keys in it too: whoever is inside can copy them.",
   },
 ];
 

@@ -51,6 +51,8 @@ pub struct Wish {
     pub git_name: Option<String>,
     /// The same.
     pub git_email: Option<String>,
+    /// More settings for git, such as a credential helper; `inspect` shows them.
+    pub git_settings: Vec<(String, String)>,
     /// More mounts than the workspace's and the volumes, in this order. A source of the host's must be there.
     pub mounts: Vec<ExtraMount>,
     /// The image has no home for the user: one is made, in memory, and goes with the container.

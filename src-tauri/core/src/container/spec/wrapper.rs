@@ -11,7 +11,7 @@ pub const AGENT_MISSING: &str = "gemra: this image has no claude";
 /// - `read` takes stdin byte by byte, so that the line after the first is left for the agent.
 /// - An end of input before the first line means that nobody wants the agent any more: no failure.
 /// - Values may hold newlines, which the one line spells as `$n`.
-pub(super) const SCRIPT: &str = concat!(
+pub(crate) const SCRIPT: &str = concat!(
     "IFS= read -r line || exit 0\n",
     "n='\n'\n",
     "eval \"$line\"\n",

@@ -1,0 +1,38 @@
+//! What a desk has of its user's own: keys in the settings, wishes to have more of theirs inside, and a home folder to
+//! have it in.
+
+use std::path::PathBuf;
+
+use gemra_core::settings::container::{Project, Wishes};
+
+use super::Desk;
+
+impl Desk {
+    /// The same with these wishes for the project's containers.
+    ///
+    /// # Panics
+    /// Where the folder's name is not text.
+    #[must_use]
+    pub fn wishing(mut self, wishes: Wishes) -> Self {
+        let workspace = self.workspace().to_str().expect("our own name is text").to_owned();
+        self.settings.projects.insert(workspace, Project { container: wishes, ..Project::default() });
+        self
+    }
+
+    /// The same with a key of the user's own, set as in the dialog.
+    #[must_use]
+    pub fn credential(mut self, variable: &str, value: &str) -> Self {
+        self.credentials.push((variable.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// What is `HOME` to the app.
+    pub fn user_home(&self) -> PathBuf {
+        self.folder.path().join("user")
+    }
+
+    /// What is `GEMRA_HOME` to the app.
+    pub fn gemra_home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+}
