@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::container::engine::address::{ACCEPTED, Address};
+use crate::container::network::allow::Entry;
 use crate::failure::{Code, Failure};
 use crate::file;
 
@@ -182,6 +183,16 @@ impl Settings {
                 Err(error) => return bad(format!("the certificate {name} cannot be read: {error}")),
             }
         }
+        let projects = self.projects.values().map(|project| &project.container);
+        for entry in std::iter::once(&self.container)
+            .chain(projects)
+            .filter_map(|wishes| wishes.allowed_domains.as_ref())
+            .flatten()
+        {
+            if let Err(error) = Entry::parse(entry) {
+                return bad(error.to_string());
+            }
+        }
         for name in self.environment.values().flat_map(|variables| variables.0.keys()) {
             let valid = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
                 && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
@@ -247,6 +258,13 @@ mod tests {
             (engine("ftp://box"), "ftp:// is not a kind of address"),
             (engine("ssh://me@box"), "ssh are not supported yet"),
             (engine("/run/docker.sock"), "Accepted are unix:///run/docker.sock"),
+            (
+                Settings {
+                    container: Wishes { allowed_domains: Some(vec!["*.com".to_owned()]), ..Wishes::default() },
+                    ..Settings::default()
+                },
+                "*.com",
+            ),
             (Settings { certificates: vec!["/nonexistent.pem".into()], ..Settings::default() }, "/nonexistent.pem"),
             (Settings { environment: [("/p".to_owned(), variables("A B"))].into(), ..Settings::default() }, "A B"),
         ];

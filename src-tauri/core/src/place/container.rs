@@ -1,6 +1,8 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod network;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -14,8 +16,9 @@ use crate::app::Surroundings;
 use crate::container::engine::Engine;
 use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
 use crate::container::labels::Owner;
+use crate::container::network::Inward;
 use crate::container::run::{self, Prepared};
-use crate::container::spec::{self, Limits, Network, Wish};
+use crate::container::spec::{self, Limits, Wish};
 use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
@@ -57,6 +60,12 @@ pub enum News {
         /// More lines.
         lines: Vec<String>,
     },
+    /// Something that belongs into the conversation.
+    Notice(String),
+    /// The container must not go on.
+    Failed(Failure),
+    /// To be cancelled when the agent in the container has answered: whoever waits for it leaves the start alone.
+    WhenRunning(CancellationToken),
 }
 
 /// An image that is there, and the engine that has it.
@@ -76,6 +85,7 @@ pub struct Gate {
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
+    inward: Inward,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -156,10 +166,13 @@ pub async fn enter(
     }
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
+    let short_id = uuid::Uuid::new_v4().simple().to_string()[..6].to_owned();
+    let (variables, left_out) = variables(order);
+    let network = network::Network::hold(order, &image.engine, &short_id, variables, news.clone()).await?;
     let launch = launch(order, Conversation::New(String::new()));
-    let wish = Wish {
+    let mut wish = Wish {
         owner: labels(order),
-        short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
+        short_id,
         workspace: workspace.clone(),
         git_common_dir: git_common_dir.clone(),
         session_bucket: bucket,
@@ -167,7 +180,6 @@ pub async fn enter(
         uid: image.uid,
         gid: image.gid,
         groups,
-        network: Network::Host,
         limits: Limits::usual(image.engine.about()),
         certificates: image.certificates,
         git_name: identity.name,
@@ -177,14 +189,15 @@ pub async fn enter(
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
+        ..Wish::default()
     };
-    news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
+    network.apply(&mut wish);
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", limits(&wish.limits)));
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
-    notes.extend(variables(order).1);
+    notes.extend(left_out);
     tell_notes(&notes, &news);
     let tell = news.clone();
     let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
@@ -199,8 +212,15 @@ pub async fn enter(
     let prepared = prepared.map_err(|error| Failure::from(&error))?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
+    let inward = match network.attend(&image.engine, &prepared, news.clone()).await {
+        Ok(inward) => inward,
+        Err(failure) => {
+            prepared.discard().await;
+            return Err(failure);
+        }
+    };
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { prepared, order: order.clone(), holder, inward })
 }
 
 impl Gate {
@@ -210,7 +230,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+        let Self { prepared, order, holder, inward } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -221,7 +241,8 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let (variables, _) = variables(&order);
+                let (mut variables, _) = variables(&order);
+                inward.rewrite(&mut variables);
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
