@@ -21,7 +21,7 @@ pub use inside::clear;
 pub(super) use isolated::sweep;
 pub use rewrite::apis;
 
-use super::engine::{Engine, EngineError};
+use super::engine::Engine;
 use super::spec::{ExtraMount, MountSource, Network, Wish};
 use crate::failure::{Code, Failure};
 use crate::settings::container::NetworkChoice;
@@ -29,7 +29,7 @@ use allow::{Allowed, Target};
 use ear::{Ear, Guest};
 use inside::{Folder, PROXY_PORT};
 use isolated::Isolated;
-use proxy::Rules;
+use proxy::{Rules, Upstream};
 use rewrite::HOST;
 
 /// What is wanted of a network.
@@ -63,9 +63,6 @@ pub enum NetworkError {
         /// Its words.
         cause: String,
     },
-    /// The engine did not answer a question.
-    #[error(transparent)]
-    Asking(EngineError),
     /// The gateway's address cannot be listened at.
     #[error("Gemra cannot listen at {address}, this machine's address in the container's network: {source}")]
     Listen {
@@ -102,7 +99,6 @@ impl From<&NetworkError> for Failure {
                 "Use an image with node on its PATH, or choose another network or another engine in the settings; then press Retry."
             }
             NetworkError::Engine { .. } | NetworkError::Folder { .. } => "Mend the cause, then press Retry.",
-            NetworkError::Asking(error) => return Self::from(error),
         };
         let mut cause = error.to_string();
         if !cause.ends_with('.') {
@@ -226,6 +222,7 @@ pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError>
         }
     };
     if isolated {
+        rules.upstream = Upstream::of(&variables).map_err(|error| NetworkError::Impossible(error.to_string()))?;
         let (given, apis) = (Arc::clone(&rules.allowed), rewrite::apis(&variables));
         rules.allowed = Arc::new(move || apis.iter().fold(given(), Allowed::and));
         held.open_proxy(rules).await?;

@@ -2,6 +2,7 @@
 //! that are there. It knows the engine's API and no proxy.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use crate::container::labels;
 
 /// How the name of every network of ours begins.
 const PREFIX: &str = "gemra-net-";
-/// How long the engine may take to make one. It needs a tenth of a second.
-const MAKE: Duration = Duration::from_secs(30);
+/// How long the engine may take to make one, or to tell of one. It needs a tenth of a second.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long a sweep may wait for one to go: a quit waits for it.
+const SWEEP: Duration = Duration::from_secs(3);
 /// How often a network is tried to be removed that the engine still sees in use.
 const TRIES: u32 = 40;
 
@@ -43,12 +46,8 @@ impl Isolated {
             labels: Some(labels),
             ..NetworkCreateRequest::default()
         };
-        let failed = |cause: String| NetworkError::Engine { doing: "making a network", cause };
-        let made = tokio::time::timeout(MAKE, engine.api().create_network(request)).await;
-        // It is this one's to remove from here on, also where the engine makes it too late.
+        asked("making a network", engine.api().create_network(request)).await?;
         let mut network = Self { engine: Some(engine.clone()), name, gateway: Ipv4Addr::UNSPECIFIED.into() };
-        made.map_err(|_| failed(format!("no answer within {MAKE:?}")))?
-            .map_err(|error| failed(engine::words(&error)))?;
         network.gateway = gateway(engine, &network.name).await?;
         Ok(network)
     }
@@ -73,11 +72,20 @@ impl Drop for Isolated {
 /// The address that this machine has in a network of the engine's.
 pub(super) async fn gateway(engine: &Engine, network: &str) -> Result<IpAddr, NetworkError> {
     let asked = engine.api().inspect_network(network, None::<InspectNetworkOptions>);
-    let found = question("a network's addresses", asked).await.map_err(NetworkError::Asking)?;
+    let found = self::asked("looking for this machine's address in a network", asked).await?;
     found.ipam.as_ref().and_then(address).ok_or_else(|| NetworkError::Engine {
         doing: "looking for this machine's address in a network",
         cause: format!("the engine names none for {network}"),
     })
+}
+
+async fn asked<T>(
+    doing: &'static str,
+    asked: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, NetworkError> {
+    let failed = |cause: String| NetworkError::Engine { doing, cause };
+    let answer = tokio::time::timeout(ANSWER, asked).await;
+    answer.map_err(|_| failed(format!("no answer within {ANSWER:?}")))?.map_err(|error| failed(engine::words(&error)))
 }
 
 /// The gateway that is named, or the first address, which engines take where they name none.
@@ -96,7 +104,7 @@ fn address(ipam: &Ipam) -> Option<IpAddr> {
 /// The address that a container has.
 pub(super) async fn guest(engine: &Engine, id: &str) -> Result<IpAddr, NetworkError> {
     let asked = engine.api().inspect_container(id, None::<InspectContainerOptions>);
-    let found = question("a container's address", asked).await.map_err(NetworkError::Asking)?;
+    let found = self::asked("looking for the container's address", asked).await?;
     let networks = found.network_settings.and_then(|settings| settings.networks).unwrap_or_default();
     let mut addresses = networks.into_values().filter_map(|network| network.ip_address?.parse().ok());
     addresses.next().ok_or_else(|| NetworkError::Engine {
@@ -121,9 +129,8 @@ pub(in crate::container) async fn sweep(
         (!is_alive(&instance)).then_some(name)
     });
     let removals = ours.map(|name| async move {
-        match question("the removal of a network", engine.api().remove_network(&name)).await {
-            Ok(()) => tracing::info!(name, "a network that was left is gone"),
-            Err(error) => tracing::warn!(name, %error, "a network could not be removed"),
+        if tokio::time::timeout(SWEEP, remove_when_free(engine, &name)).await.is_err() {
+            tracing::warn!(name, "a network could not be removed in time");
         }
     });
     futures_util::future::join_all(removals).await;

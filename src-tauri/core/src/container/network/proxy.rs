@@ -2,6 +2,7 @@
 //! of those that it refused. It knows the list and no container.
 
 mod request;
+mod upstream;
 
 use std::future::Future;
 use std::io;
@@ -16,6 +17,7 @@ use tokio::net::TcpStream;
 use super::allow::{Allowed, Host, Reach, Target, is_outside};
 use super::ear::Duplex;
 use request::{BadRequest, LONGEST, Request};
+pub use upstream::{BadProxy, Upstream};
 
 /// How long a client may take over the head of its request.
 const HEAD: Duration = Duration::from_secs(30);
@@ -35,6 +37,8 @@ pub struct Rules {
     pub refused: Arc<dyn Fn(&Target, &'static str) + Send + Sync>,
     /// Finds addresses.
     pub resolve: Resolve,
+    /// This machine's own way out.
+    pub upstream: Upstream,
 }
 
 impl std::fmt::Debug for Rules {
@@ -79,7 +83,8 @@ async fn talk(rules: &Rules, client: &mut Box<dyn Duplex>) -> io::Result<()> {
         Err(bad) => return answer(client, &bad.to_string(), "Gemra does not pass such a request on.").await,
     };
     let (Request::Tunnel(target) | Request::Plain { target, .. }) = &request;
-    let mut server = match connect(rules, target).await {
+    let tunnel = matches!(request, Request::Tunnel(_));
+    let mut server = match connect(rules, target, tunnel).await {
         Ok(server) => server,
         Err(NoWay::Refused(why)) => {
             (rules.refused)(target, why);
@@ -99,7 +104,8 @@ async fn talk(rules: &Rules, client: &mut Box<dyn Duplex>) -> io::Result<()> {
             server.write_all(&early).await?;
             copy_bidirectional(client, &mut server).await.map(drop)
         }
-        Request::Plain { head, body, .. } => {
+        Request::Plain { target, head, body } => {
+            let head = rules.upstream.via(&target, false).map_or(head.clone(), |via| via.head(&target, &head));
             server.write_all(head.as_bytes()).await?;
             let early = &early[..early.len().min(usize::try_from(body).unwrap_or(usize::MAX))];
             server.write_all(early).await?;
@@ -142,7 +148,7 @@ async fn read_head(client: &mut Box<dyn Duplex>) -> io::Result<Option<(Head, Vec
 }
 
 /// Connects to the very addresses that were looked at: a second look at the name could lead elsewhere.
-async fn connect(rules: &Rules, target: &Target) -> Result<TcpStream, NoWay> {
+async fn connect(rules: &Rules, target: &Target, tunnel: bool) -> Result<TcpStream, NoWay> {
     let Some(reach) = (rules.allowed)().permits(target) else {
         return Err(NoWay::Refused(match target.host {
             Host::Name(_) => "the name and port are not on its list",
@@ -151,6 +157,11 @@ async fn connect(rules: &Rules, target: &Target) -> Result<TcpStream, NoWay> {
     };
     let failed = |error: io::Error| NoWay::Failed(error.to_string());
     let way = async {
+        // It finds the addresses itself, and sees another network than this machine.
+        if let Some(via) = rules.upstream.via(target, tunnel) {
+            let stream = if tunnel { via.tunnel(target).await } else { via.connect().await };
+            return stream.map_err(failed);
+        }
         let found = match &target.host {
             Host::Address(address) => vec![SocketAddr::new(*address, target.port)],
             Host::Name(name) => (rules.resolve)(name.clone(), target.port).await.map_err(failed)?,

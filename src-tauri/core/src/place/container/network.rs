@@ -11,7 +11,7 @@ use super::{News, Order, labels};
 use crate::container::engine::Engine;
 use crate::container::network::allow::{Allowed, Target};
 use crate::container::network::probe::{self, Finding, NoFinding, Outside};
-use crate::container::network::proxy::{self, Rules};
+use crate::container::network::proxy::{self, Rules, Upstream};
 use crate::container::network::{self, Held, Inward, Wanted, usual_api};
 use crate::container::run::Prepared;
 use crate::container::spec::Wish;
@@ -142,6 +142,7 @@ fn rules(order: &Order, news: impl Fn(News) + Send + Sync + 'static) -> Rules {
             }
         }),
         resolve: proxy::system(),
+        upstream: Upstream::default(),
     }
 }
 

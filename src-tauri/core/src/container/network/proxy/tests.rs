@@ -48,6 +48,10 @@ impl Server {
 
 /// What the proxy says to these bytes, and what it refused. Every name is found at 127.0.0.1.
 async fn ask(entries: &[String], bytes: &[u8]) -> (String, Vec<String>) {
+    ask_through(Upstream::default(), entries, bytes).await
+}
+
+async fn ask_through(upstream: Upstream, entries: &[String], bytes: &[u8]) -> (String, Vec<String>) {
     let entries = entries.to_vec();
     let refused = Arc::new(Mutex::new(Vec::new()));
     let noted = Arc::clone(&refused);
@@ -55,6 +59,7 @@ async fn ask(entries: &[String], bytes: &[u8]) -> (String, Vec<String>) {
         allowed: Arc::new(move || Allowed::of(&entries)),
         refused: Arc::new(move |target, _| noted.lock().unwrap().push(target.to_string())),
         resolve: Arc::new(|_, port| Box::pin(async move { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) })),
+        upstream,
     };
     let (mut client, theirs) = tokio::io::duplex(64 * 1024);
     let served = tokio::spawn(serve(rules, Box::new(theirs)));
@@ -100,6 +105,22 @@ async fn a_name_that_leads_back_is_refused_unless_its_port_is_named() {
     assert_eq!(refused, ["example.org:443"]);
     let (said, _) = ask(&[], b"CONNECT github.com:443 HTTP/1.1\r\n\r\n").await;
     assert!(said.starts_with("HTTP/1.1 403 "), "also for the usual names: {said}");
+}
+
+#[tokio::test]
+async fn where_this_machine_has_a_proxy_the_way_leads_through_it() {
+    let proxy = Server::start("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n").await;
+    let variables =
+        ["http_proxy", "https_proxy"].map(|name| (name.to_owned(), format!("http://127.0.0.1:{}", proxy.port)));
+    let upstream = Upstream::of(&variables.into()).unwrap();
+    let plain = b"POST http://github.com/ HTTP/1.1\r\nContent-Length: 3\r\n\r\nend";
+    let (said, _) = ask_through(upstream.clone(), &[], plain).await;
+    assert!(said.starts_with("HTTP/1.1 407 "), "its answer is the client's: {said}");
+    let seen = proxy.seen();
+    assert!(seen.starts_with("POST http://github.com:80/ HTTP/1.1\r\n"), "it is told the whole target: {seen}");
+    let (said, refused) = ask_through(upstream, &[], b"CONNECT stranger.example:443 HTTP/1.1\r\n\r\n").await;
+    assert!(said.starts_with("HTTP/1.1 403 "), "and yet the list holds: {said}");
+    assert_eq!((refused.len(), proxy.seen()), (1, seen), "it has heard nothing of that");
 }
 
 #[tokio::test]
