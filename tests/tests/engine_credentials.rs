@@ -99,7 +99,7 @@ async fn git_inside_fetches_with_the_token_that_gh_has_on_the_host() {
     let desk = Desk::new()
         .env("GITHUB_SERVER_URL", &server.url())
         .env("GIT_USER_NAME", "Ada")
-        .wishing(Wishes { github: Some(true), ..Wishes::default() })
+        .wishes(Wishes { github: Some(true), ..Wishes::default() })
         .dockerfile(&with_tools(), &script);
     let tools = desk.user_home().join("tools");
     std::fs::create_dir(&tools).unwrap();
@@ -131,7 +131,7 @@ async fn git_inside_fetches_with_the_token_that_gh_has_on_the_host() {
 
 #[tokio::test]
 async fn a_token_that_is_nowhere_is_told() {
-    let desk = Desk::new().env("PATH", "/nowhere").wishing(Wishes { github: Some(true), ..Wishes::default() });
+    let desk = Desk::new().env("PATH", "/nowhere").wishes(Wishes { github: Some(true), ..Wishes::default() });
     let mut moving = desk.dockerfile(&format!("FROM {BASE}"), "echo \"[$GITHUB_TOKEN]\"").open().await;
     let view = moving.enter().await;
     assert!(moving.said().starts_with("[]\n"), "the agent runs without");
@@ -193,7 +193,7 @@ async fn the_ssh_agent_and_git_s_configuration_are_there_for_whom_they_are_meant
                   touch \"$HOME/.gitconfig\" /etc/ssh/ssh_known_hosts 2>/dev/null || echo read-only; \
                   echo made >made.txt";
     for (case, owner, of_agent, works) in cases {
-        let desk = Desk::new().wishing(wishes.clone()).dockerfile(&with_tools(), script);
+        let desk = Desk::new().wishes(wishes.clone()).dockerfile(&with_tools(), script);
         if let Some(owner) = owner {
             for path in [desk.workspace(), desk.workspace().join("at-start.sh"), desk.user_home()] {
                 chown(path, Some(owner), Some(owner)).unwrap();

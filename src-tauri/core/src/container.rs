@@ -4,6 +4,7 @@
 pub mod engine;
 pub mod image;
 pub mod labels;
+pub mod network;
 pub mod run;
 pub mod spec;
 pub mod state;

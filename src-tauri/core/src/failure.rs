@@ -61,6 +61,10 @@ pub enum Code {
     BadMount,
     /// The files that the host would execute could not be looked at.
     GuardFailed,
+    /// The container cannot have the network that was chosen.
+    NetworkFailed,
+    /// An isolated container reached the outside by a way of its own.
+    NotIsolated,
     /// The container would not start.
     StartFailed,
     /// The container's agent ran out of memory.
@@ -107,6 +111,8 @@ impl Code {
             Self::AgentMissing => "agent-missing",
             Self::BadMount => "bad-mount",
             Self::GuardFailed => "guard-failed",
+            Self::NetworkFailed => "network-failed",
+            Self::NotIsolated => "not-isolated",
             Self::StartFailed => "start-failed",
             Self::OutOfMemory => "out-of-memory",
             Self::KilledExternally => "killed-externally",

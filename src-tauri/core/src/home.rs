@@ -112,6 +112,11 @@ impl Home {
         self.data.join("guard")
     }
 
+    /// Sockets through which containers find this program, where they cannot by a network.
+    pub fn sockets(&self) -> PathBuf {
+        self.data.join("sockets")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

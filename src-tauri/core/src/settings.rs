@@ -234,6 +234,13 @@ mod tests {
             (engine("ftp://box"), "ftp:// is not a kind of address"),
             (engine("ssh://me@box"), "ssh are not supported yet"),
             (engine("/run/docker.sock"), "Accepted are unix:///run/docker.sock"),
+            (
+                Settings {
+                    container: Wishes { allowed_domains: Some(vec!["*.com".to_owned()]), ..Wishes::default() },
+                    ..Settings::default()
+                },
+                "*.com",
+            ),
             (Settings { certificates: vec!["/nonexistent.pem".into()], ..Settings::default() }, "/nonexistent.pem"),
             (Settings { environment: [("/p".to_owned(), variables("A B"))].into(), ..Settings::default() }, "A B"),
         ];

@@ -29,6 +29,8 @@ use crate::spawn;
 
 /// How long an image may take that nobody has built yet.
 const BUILT: Duration = Duration::from_mins(10);
+/// How long something may take to be told that is found out beside the agent.
+const FACT: Duration = Duration::from_mins(3);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake.
 const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
@@ -298,6 +300,36 @@ impl Moving {
     /// Where it has said nothing.
     pub fn said(&self) -> String {
         self.desk.said()
+    }
+
+    /// Waits until a fact of the details holds this text.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub async fn until_fact(&mut self, name: &str, text: &str) -> String {
+        let mut last = String::new();
+        let told = self.seen.wait_for(|view| {
+            let found = view.iter().flat_map(|view| &view.facts).find(|(known, _)| known == name);
+            last = found.map(|(_, value)| value.clone()).unwrap_or_default();
+            last.contains(text)
+        });
+        let in_time = tokio::time::timeout(FACT, told).await.is_ok_and(|told| told.is_ok());
+        assert!(in_time, "{name} says {text:?} in time, and not {last:?}");
+        last
+    }
+
+    /// Saves other wishes for all containers, as the settings dialog does.
+    ///
+    /// # Panics
+    /// Where they are not valid.
+    pub async fn wish(&mut self, wishes: Wishes) {
+        self.desk.settings.container = wishes;
+        self.app.save_settings(self.desk.settings.clone()).await.expect("the settings are valid");
+    }
+
+    /// The tab's id.
+    pub fn id(&self) -> &TabId {
+        &self.id
     }
 
     /// The container, as the engine's inspection tells it.

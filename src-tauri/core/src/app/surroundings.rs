@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::agent::claude::{find, sessions};
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
-use crate::container::sweep;
+use crate::container::{network, sweep};
 use crate::credentials::Credentials;
 use crate::digest::hexadecimal;
 use crate::environment::Environment;
@@ -115,6 +115,11 @@ impl Surroundings {
     /// The user's own keys.
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// The user's settings, as they change.
+    pub(crate) fn watch_settings(&self) -> watch::Receiver<Settings> {
+        self.settings.clone()
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones
@@ -234,6 +239,8 @@ impl Surroundings {
 
     /// Removes what dead instances of this home have left in the engine. Another home's are another's business.
     pub(crate) async fn sweep_dead_instances(&self) {
+        let (sockets, instance) = (self.home.sockets(), self.instance.clone());
+        let _ = tokio::task::spawn_blocking(move || network::clear(&sockets, &instance)).await;
         let Ok(engine) = self.engine().await else { return };
         let home = format!("{}-", household(self.home.data()));
         let is_alive = |instance: &str| !instance.starts_with(&home) || instance == self.instance;

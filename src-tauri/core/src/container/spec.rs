@@ -158,8 +158,10 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
     let mut host = HostConfig {
         init: Some(true),
         auto_remove: Some(true),
-        network_mode: Some(wish.network.as_str().to_owned()),
-        extra_hosts: Some(vec![host_entry(wish)]),
+        network_mode: Some(wish.network_name.clone().unwrap_or_else(|| wish.network.as_str().to_owned())),
+        extra_hosts: (wish.network != Network::None).then(|| vec![host_entry(wish)]),
+        // The engine's own server of names would ask others, and names can carry anything out.
+        dns: (wish.network == Network::Isolated).then(|| vec!["127.0.0.1".to_owned()]),
         log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
         pids_limit: wish.limits.pids.map(signed),
         memory,
@@ -180,7 +182,11 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
 /// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
 /// Elsewhere the engine knows the host's address.
 fn host_entry(wish: &Wish) -> String {
-    let address = if wish.network == Network::Host && !wish.engine.desktop { "127.0.0.1" } else { "host-gateway" };
+    let address = match wish.host_address {
+        Some(address) => address.to_string(),
+        None if wish.network == Network::Host && !wish.engine.desktop => "127.0.0.1".to_owned(),
+        None => "host-gateway".to_owned(),
+    };
     format!("host.docker.internal:{address}")
 }
 

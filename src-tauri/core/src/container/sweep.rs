@@ -10,7 +10,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use tokio::task::JoinSet;
 
 use super::engine::{Engine, EngineError, question};
-use super::{labels, run};
+use super::{labels, network, run};
 
 /// How long a quit may wait for containers to go.
 const QUIT: Duration = Duration::from_secs(3);
@@ -45,7 +45,9 @@ pub struct Swept {
 /// [`EngineError`] where the engine would not even list them.
 pub async fn own(engine: &Engine, instance: &str) -> Result<Swept, EngineError> {
     let found = list(engine, Some(instance)).await?;
-    Ok(remove_all(engine, found, QUIT).await)
+    let swept = remove_all(engine, found, QUIT).await;
+    network::sweep(engine, Some(instance), |_| false).await?;
+    Ok(swept)
 }
 
 /// Removes the containers of instances of which `is_alive` says no. For a start. `is_alive` may block briefly.
@@ -56,7 +58,9 @@ pub async fn dead(engine: &Engine, is_alive: impl Fn(&str) -> bool) -> Result<Sw
     let mut found = list(engine, None).await?;
     let mut known = HashMap::new();
     found.retain(|one| !*known.entry(one.instance.clone()).or_insert_with(|| is_alive(&one.instance)));
-    Ok(remove_all(engine, found, run::Phase::Remove.limit()).await)
+    let swept = remove_all(engine, found, run::Phase::Remove.limit()).await;
+    network::sweep(engine, None, is_alive).await?;
+    Ok(swept)
 }
 
 /// The containers of one instance, or of all. Whatever a user runs from our image inherits the image's labels; only

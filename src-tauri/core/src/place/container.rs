@@ -1,11 +1,10 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
-mod grant;
-
-mod image;
-
 mod credentials;
+mod grant;
+mod image;
+mod network;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,8 +19,9 @@ use crate::app::Surroundings;
 use crate::container::engine::Engine;
 use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
+use crate::container::network::Inward;
 use crate::container::run::{self, Prepared};
-use crate::container::spec::{self, Network, Wish, extra};
+use crate::container::spec::{self, Wish, extra};
 use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
@@ -66,6 +66,12 @@ pub enum News {
         /// More lines.
         lines: Vec<String>,
     },
+    /// Something that belongs into the conversation.
+    Notice(String),
+    /// The container must not go on.
+    Failed(Failure),
+    /// To be cancelled when the agent in the container has answered: whoever waits for it leaves the start alone.
+    WhenRunning(CancellationToken),
 }
 
 /// An image that is there, and the engine that has it.
@@ -101,6 +107,7 @@ pub struct Gate {
     order: Order,
     holder: owner::Owner,
     lent: Variables,
+    inward: Inward,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -167,9 +174,12 @@ pub async fn enter(
         desktop: image.engine.about().desktop,
     };
     let lent = credentials::lend(&receiver, &passed).await;
+    let short_id = uuid::Uuid::new_v4().simple().to_string()[..6].to_owned();
+    let given = passed.into_iter().chain(lent.variables.0.clone()).collect();
+    let network = network::Network::hold(order, &image.engine, &short_id, given, news.clone()).await?;
     let mut wish = Wish {
         owner: labels(order),
-        short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
+        short_id,
         workspace: workspace.clone(),
         git_common_dir: git_common_dir.clone(),
         session_bucket: bucket,
@@ -177,7 +187,6 @@ pub async fn enter(
         uid: image.uid,
         gid: image.gid,
         groups,
-        network: Network::Host,
         limits: grant.limits,
         held: grant.held,
         folders: grant.folders,
@@ -192,12 +201,13 @@ pub async fn enter(
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
+        ..Wish::default()
     };
     lent.add_to(&mut wish);
     if let Some(words) = lent.in_words() {
         news(News::Fact("Credentials", words));
     }
-    news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
+    network.apply(&mut wish);
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
     wish.held.facts().into_iter().for_each(|(name, value)| news(News::Fact(name, value)));
@@ -221,8 +231,15 @@ pub async fn enter(
     let prepared = prepared.map_err(|error| Failure::from(&error))?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
+    let inward = match network.attend(&image.engine, &prepared, news.clone()).await {
+        Ok(inward) => inward,
+        Err(failure) => {
+            prepared.discard().await;
+            return Err(failure);
+        }
+    };
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder, lent: lent.variables })
+    Ok(Gate { prepared, order: order.clone(), holder, lent: lent.variables, inward })
 }
 
 impl Gate {
@@ -232,7 +249,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder, lent } = self;
+        let Self { prepared, order, holder, lent, inward } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -245,6 +262,7 @@ impl Gate {
             Ok((Ok(()), conversation)) => {
                 let (mut variables, _) = variables(&order);
                 variables.extend(lent.0);
+                inward.rewrite(&mut variables);
                 return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),

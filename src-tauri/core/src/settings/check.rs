@@ -7,6 +7,7 @@ use super::container::{Project, Wishes};
 use super::{Settings, SettingsError};
 use crate::agent::Mode;
 use crate::container::engine::address::{ACCEPTED, Address};
+use crate::container::network::allow::Entry;
 use crate::container::spec::extra::Gpus;
 use crate::container::spec::wrapper::is_name;
 use crate::workspace::{folders, mounts};
@@ -99,11 +100,8 @@ fn wishes(at: &str, wishes: &Wishes) -> Checked {
         return bad(&field("gpus"), format!("{text:?} is neither all nor a number of graphics cards"));
     }
     for domain in wishes.allowed_domains.iter().flatten() {
-        if !is_domain(domain.trim()) {
-            return bad(
-                &field("allowedDomains"),
-                format!("{domain:?} is no name such as example.com or *.example.com"),
-            );
+        if let Err(error) = Entry::parse(domain) {
+            return bad(&field("allowedDomains"), error.to_string());
         }
     }
     for entry in wishes.mounts.iter().flatten() {
@@ -134,23 +132,6 @@ fn wishes(at: &str, wishes: &Wishes) -> Checked {
         return bad(&field("hostMode"), why.to_owned());
     }
     Ok(())
-}
-
-/// A name of a host, or all below one; perhaps with a port.
-fn is_domain(text: &str) -> bool {
-    let (text, port) = text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port)));
-    if port.is_some_and(|port| port.parse::<u16>().is_err()) {
-        return false;
-    }
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    let part = |part: &str| {
-        !part.is_empty()
-            && part.len() <= 63
-            && !part.starts_with('-')
-            && !part.ends_with('-')
-            && part.chars().all(|letter| letter.is_alphanumeric() || letter == '-' || letter == '_')
-    };
-    name.len() <= 253 && name.split('.').all(part) && (name.len() == text.len() || name.contains('.'))
 }
 
 /// A registry's host, a path, a tag, a digest; the engine has the last word.

@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
@@ -62,6 +63,10 @@ pub(super) struct Flip {
     entering: u32,
     /// How many are being removed. Nobody may cut that off either.
     clearing: u32,
+    /// The change of state that began the container which runs: what it tells later is of this life, too.
+    life: u32,
+    /// Whoever waits for the agent in the container to answer.
+    running: Option<CancellationToken>,
     /// The search for the image. It is cut off by whatever ends the building.
     preparing: Option<AbortOnDropHandle<()>>,
     /// Of a tab that an instance which died has left: true where it was in a container, and has to go back there.
@@ -84,6 +89,8 @@ impl Default for Flip {
             gate: None,
             entering: 0,
             clearing: 0,
+            life: 0,
+            running: None,
             preparing: None,
             taken_up: None,
         }
@@ -253,6 +260,9 @@ impl Actor {
     pub(super) fn on_container(&mut self, report: Report) {
         match report {
             Report::News { entered, news } if entered == self.flip.entered => self.on_news(news),
+            Report::News { entered, news } if self.flip.state == State::Running && entered == self.flip.life => {
+                self.on_news(news);
+            }
             Report::Prepared { entered, result } if entered == self.flip.entered => {
                 self.flip.preparing = None;
                 match result {
@@ -328,6 +338,9 @@ impl Actor {
                 self.flip.log.drain(..surplus);
                 self.log(reset, lines);
             }
+            News::Notice(text) => drop(self.transcript.notice(Topic::Container, text, None)),
+            News::Failed(failure) => self.on_container_failed(failure),
+            News::WhenRunning(waiting) => self.flip.running = Some(waiting),
         }
     }
 
@@ -425,6 +438,7 @@ impl Actor {
         self.launched = self.launches(Place::Container);
         self.inside = Some(self.surroundings.enters(self.workspace.path()));
         let entered = self.flip.entered;
+        self.flip.life = entered;
         let order = self.order();
         let news = self.news();
         if let Some(reports) = self.reports() {
@@ -471,6 +485,9 @@ impl Actor {
     }
 
     fn settle(&mut self) {
+        if let Some(waiting) = self.flip.running.take() {
+            waiting.cancel();
+        }
         self.flip.took = self.flip.clicked.take().map(|clicked| clicked.elapsed());
         if let Some(took) = self.flip.took {
             tracing::info!(tab = %self.id, milliseconds = took.as_secs_f64() * 1000.0, "click to running");

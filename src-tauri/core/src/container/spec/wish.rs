@@ -1,5 +1,6 @@
 //! What a container is wished for, in the tab's words.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::container::engine::About;
@@ -39,6 +40,10 @@ pub struct Wish {
     pub groups: Vec<u32>,
     /// The network.
     pub network: Network,
+    /// The engine's name for it, where it is one that was made for this container.
+    pub network_name: Option<String>,
+    /// This machine's address in it; where it is not known, the engine is left to say it.
+    pub host_address: Option<IpAddr>,
     /// Limits.
     pub limits: Limits,
     /// How much it is held down, and what it has of the machine.
@@ -104,6 +109,10 @@ pub enum Network {
     Host,
     /// The engine's bridge: outwards only.
     Bridge,
+    /// One made for this container alone, without a way out.
+    Isolated,
+    /// None but a loopback of its own.
+    None,
 }
 
 impl Network {
@@ -112,6 +121,8 @@ impl Network {
         match self {
             Self::Host => "host",
             Self::Bridge => "bridge",
+            // Its own name says which.
+            Self::Isolated | Self::None => "none",
         }
     }
 }

@@ -1,0 +1,373 @@
+//! Which network a container has, and what of this machine it reaches there: made before the container, completed when
+//! it has started, gone when it is. It knows neither tabs nor what the agent says.
+
+pub mod allow;
+mod ear;
+mod inside;
+mod isolated;
+pub mod probe;
+pub mod proxy;
+mod relay;
+pub mod rewrite;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use inside::clear;
+pub(super) use isolated::sweep;
+pub use rewrite::apis;
+
+use super::engine::Engine;
+use super::spec::{ExtraMount, MountSource, Network, Wish};
+use crate::failure::{Code, Failure};
+use crate::settings::container::NetworkChoice;
+use allow::{Allowed, Target};
+use ear::{Ear, Guest};
+use inside::{Folder, PROXY_PORT};
+use isolated::Isolated;
+use proxy::{Rules, Upstream};
+use rewrite::HOST;
+
+/// What is wanted of a network.
+#[derive(Debug)]
+pub struct Wanted {
+    /// Which one.
+    pub choice: NetworkChoice,
+    /// Tells containers apart.
+    pub short_id: String,
+    /// For what is made at the engine.
+    pub labels: HashMap<String, String>,
+    /// The agent's variables, which may name services of this machine.
+    pub variables: BTreeMap<String, String>,
+    /// For the way out of an isolated network.
+    pub rules: Rules,
+    /// Where sockets may lie. It need not be there.
+    pub folder: PathBuf,
+}
+
+/// Why a container cannot have its network.
+#[derive(Debug, thiserror::Error)]
+pub enum NetworkError {
+    /// Not with this engine.
+    #[error("{0}")]
+    Impossible(String),
+    /// The engine would not do its part.
+    #[error("{doing} failed: {cause}")]
+    Engine {
+        /// What.
+        doing: &'static str,
+        /// Its words.
+        cause: String,
+    },
+    /// The gateway's address cannot be listened at.
+    #[error("Gemra cannot listen at {address}, this machine's address in the container's network: {source}")]
+    Listen {
+        /// The gateway.
+        address: IpAddr,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// The sockets' folder cannot be used.
+    #[error("{path} cannot be used: {source}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// What passes connections on inside does not run.
+    #[error(
+        "With this engine the way out leads over a few lines of Node in the container, and they do not run: {cause}"
+    )]
+    Forwarder {
+        /// What was said.
+        cause: String,
+    },
+}
+
+impl From<&NetworkError> for Failure {
+    fn from(error: &NetworkError) -> Self {
+        let action = match error {
+            NetworkError::Impossible(_) | NetworkError::Listen { .. } => {
+                "Choose another network or another engine in the settings, then press Retry."
+            }
+            NetworkError::Forwarder { .. } => {
+                "Use an image with node on its PATH, or choose another network or another engine in the settings; then press Retry."
+            }
+            NetworkError::Engine { .. } | NetworkError::Folder { .. } => "Mend the cause, then press Retry.",
+        };
+        let mut cause = error.to_string();
+        if !cause.ends_with('.') {
+            cause.push('.');
+        }
+        Self::new(Code::NetworkFailed, "The container's network cannot be had", cause, action)
+    }
+}
+
+/// How a container comes to services of this machine.
+#[derive(Debug)]
+enum Way {
+    /// It is on this machine's network, or needs none of them.
+    None,
+    /// The engine leads there by itself, out of its virtual machine.
+    Engine,
+    /// By this machine's address in its network.
+    Gateway(IpAddr),
+    /// By sockets in a folder.
+    Sockets(Folder),
+}
+
+/// A container's network and all that leads from it. Dropped, all of it ends.
+#[derive(Debug)]
+pub struct Held {
+    choice: NetworkChoice,
+    way: Way,
+    network: Option<Isolated>,
+    /// The proxy's address as the container knows it.
+    proxy: Option<String>,
+    /// The ports of this machine's loopback that are led to, and how the container calls them.
+    relays: BTreeMap<u16, (String, u16)>,
+    ports: BTreeSet<u16>,
+    guest: Guest,
+    end: CancellationToken,
+    _guard: DropGuard,
+}
+
+/// How the agent's variables have to be said so that they hold inside.
+#[derive(Debug, Clone)]
+pub struct Inward {
+    isolated: bool,
+    relays: BTreeMap<u16, (String, u16)>,
+}
+
+impl Inward {
+    /// Says them so.
+    pub fn rewrite(&self, variables: &mut BTreeMap<String, String>) {
+        if self.isolated {
+            // The container's own are set by then, and name the only way out.
+            let named = |name: &str| rewrite::PROXIES.contains(&name) || rewrite::PAST.contains(&name);
+            variables.retain(|name, _| !named(name));
+        }
+        rewrite::rewrite(variables, !self.isolated, &self.relays);
+        // What leads to this machine's loopback does not go through a proxy of elsewhere.
+        if !self.isolated
+            && !self.relays.is_empty()
+            && rewrite::PROXIES.iter().any(|name| variables.contains_key(*name))
+        {
+            for name in rewrite::PAST {
+                let past = variables.entry(name.to_owned()).or_default();
+                match past.as_str() {
+                    "*" => {}
+                    "" => HOST.clone_into(past),
+                    _ => *past = format!("{past},{HOST}"),
+                }
+            }
+        }
+    }
+}
+
+/// Makes what has to be there before the container.
+///
+/// # Errors
+/// [`NetworkError`]; nothing is left behind.
+pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError> {
+    let Wanted { choice, short_id, labels, variables, mut rules, folder } = wanted;
+    let isolated = choice == NetworkChoice::Isolated;
+    // In an isolated network the proxy is Gemra's, whatever proxies this machine has.
+    let ports = match choice {
+        NetworkChoice::Host => BTreeSet::new(),
+        NetworkChoice::Bridge | NetworkChoice::Isolated => rewrite::ports(&variables, !isolated),
+    };
+    let end = CancellationToken::new();
+    let mut held = Held {
+        choice,
+        way: Way::None,
+        network: None,
+        proxy: None,
+        relays: BTreeMap::new(),
+        ports,
+        guest: Guest::default(),
+        _guard: end.clone().drop_guard(),
+        end,
+    };
+    let about = engine.about();
+    let machine = about.desktop || !cfg!(target_os = "linux");
+    held.way = match choice {
+        NetworkChoice::Isolated if machine => {
+            return Err(NetworkError::Impossible(format!(
+                "{} runs containers in a virtual machine, in whose networks Gemra has no address to listen at",
+                about.name
+            )));
+        }
+        NetworkChoice::Bridge if held.ports.is_empty() => Way::None,
+        NetworkChoice::Host => Way::None,
+        NetworkChoice::Bridge if machine => Way::Engine,
+        // A rootless engine's networks are not this machine's, and Podman gives this machine no address in an
+        // internal one.
+        _ if about.rootless || (isolated && about.podman) => {
+            Way::Sockets(Folder::make(folder.clone()).map_err(|source| NetworkError::Folder { path: folder, source })?)
+        }
+        NetworkChoice::Bridge => {
+            Way::Gateway(isolated::gateway(engine, if about.podman { "podman" } else { "bridge" }).await?)
+        }
+        NetworkChoice::Isolated => {
+            let network = Isolated::make(engine, &short_id, labels).await?;
+            let gateway = network.gateway;
+            held.network = Some(network);
+            Way::Gateway(gateway)
+        }
+    };
+    if isolated {
+        rules.upstream = Upstream::of(&variables).map_err(|error| NetworkError::Impossible(error.to_string()))?;
+        let (given, apis) = (Arc::clone(&rules.allowed), rewrite::apis(&variables));
+        rules.allowed = Arc::new(move || apis.iter().fold(given(), Allowed::and));
+        held.open_proxy(rules).await?;
+    }
+    Ok(held)
+}
+
+impl Held {
+    /// What the container has to be made with.
+    pub fn apply(&self, wish: &mut Wish) {
+        wish.network = match (self.choice, &self.network) {
+            (NetworkChoice::Host, _) => Network::Host,
+            (NetworkChoice::Bridge, _) => Network::Bridge,
+            (NetworkChoice::Isolated, Some(_)) => Network::Isolated,
+            (NetworkChoice::Isolated, None) => Network::None,
+        };
+        wish.network_name = self.network.as_ref().map(|network| network.name.clone());
+        wish.host_address = match &self.way {
+            Way::Gateway(address) => Some(*address),
+            Way::None | Way::Engine | Way::Sockets(_) => None,
+        };
+        if let Way::Sockets(folder) = &self.way {
+            let source = MountSource::Path(folder.shared());
+            wish.mounts.push(ExtraMount { source, target: inside::TARGET.to_owned(), read_only: true });
+        }
+        if let Some(proxy) = &self.proxy {
+            wish.environment.extend(proxied(proxy));
+        }
+    }
+
+    /// Completes it when the container has started, before its agent begins.
+    ///
+    /// # Errors
+    /// [`NetworkError`]; the container is the caller's to remove.
+    pub async fn settle(&mut self, engine: &Engine, id: &str) -> Result<(), NetworkError> {
+        match &self.way {
+            Way::None => {}
+            Way::Engine => {
+                self.relays = self.ports.iter().map(|port| (*port, (HOST.to_owned(), *port))).collect();
+            }
+            Way::Gateway(gateway) => {
+                let gateway = *gateway;
+                let _ = self.guest.set(isolated::guest(engine, id).await?);
+                for port in self.ports.clone() {
+                    let ear = Ear::at(gateway, port, Arc::clone(&self.guest)).await;
+                    let (ear, at) = ear.map_err(|source| NetworkError::Listen { address: gateway, source })?;
+                    ear.listen(self.end.clone(), move |client| relay::serve(port, client));
+                    self.relays.insert(port, (HOST.to_owned(), at.port()));
+                }
+            }
+            Way::Sockets(folder) => {
+                let mut sockets = BTreeMap::new();
+                if self.proxy.is_some() {
+                    sockets.insert(PROXY_PORT, "proxy".to_owned());
+                }
+                for port in &self.ports {
+                    let (port, name) = (*port, format!("port-{port}"));
+                    let ear = folder.listen(&name);
+                    let ear = ear.map_err(|source| NetworkError::Folder { path: folder.shared(), source })?;
+                    ear.listen(self.end.clone(), move |client| relay::serve(port, client));
+                    // Privileged ports are nobody's inside.
+                    let own = if port < 1024 { port + 40_000 } else { port };
+                    sockets.insert(own, name);
+                    self.relays.insert(port, ("127.0.0.1".to_owned(), own));
+                }
+                if !sockets.is_empty() {
+                    inside::forward(engine, id, &sockets).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How variables have to be said inside.
+    pub fn inward(&self) -> Inward {
+        Inward { isolated: self.proxy.is_some(), relays: self.relays.clone() }
+    }
+
+    /// Which network it is.
+    pub fn choice(&self) -> NetworkChoice {
+        self.choice
+    }
+
+    /// This machine's address in the container's network, where it has one that is of use.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        match &self.way {
+            Way::Gateway(address) => Some(*address),
+            Way::None | Way::Engine | Way::Sockets(_) => None,
+        }
+    }
+
+    /// The ports of this machine's loopback that are led to.
+    pub fn relayed(&self) -> Vec<u16> {
+        self.relays.keys().copied().collect()
+    }
+
+    /// Ends all of it when the container is gone; returns when the engine's network is too.
+    pub async fn close(mut self) {
+        self.end.cancel();
+        if let Some(network) = self.network.take() {
+            network.remove().await;
+        }
+    }
+
+    async fn open_proxy(&mut self, rules: Rules) -> Result<(), NetworkError> {
+        let ear = match &self.way {
+            Way::Gateway(gateway) => {
+                let gateway = *gateway;
+                let bound = Ear::at(gateway, 0, Arc::clone(&self.guest)).await;
+                let (ear, at) = bound.map_err(|source| NetworkError::Listen { address: gateway, source })?;
+                self.proxy = Some(format!("http://{at}"));
+                ear
+            }
+            Way::Sockets(folder) => {
+                self.proxy = Some(format!("http://127.0.0.1:{PROXY_PORT}"));
+                folder.listen("proxy").map_err(|source| NetworkError::Folder { path: folder.shared(), source })?
+            }
+            Way::None | Way::Engine => return Ok(()),
+        };
+        ear.listen(self.end.clone(), move |client| proxy::serve(rules.clone(), client));
+        Ok(())
+    }
+}
+
+/// The variables by which programs find the proxy. No secret is in them.
+fn proxied(proxy: &str) -> Vec<(String, String)> {
+    let past = format!("localhost,127.0.0.1,::1,{HOST}");
+    let mut all: Vec<(String, String)> =
+        rewrite::PROXIES.iter().map(|name| ((*name).to_owned(), proxy.to_owned())).collect();
+    all.extend(rewrite::PAST.iter().map(|name| ((*name).to_owned(), past.clone())));
+    for (name, value) in [
+        ("npm_config_proxy", proxy),
+        ("npm_config_https_proxy", proxy),
+        ("npm_config_noproxy", &past),
+        ("YARN_HTTP_PROXY", proxy),
+        ("YARN_HTTPS_PROXY", proxy),
+        // Node's own fetch looks at the others only with it.
+        ("NODE_USE_ENV_PROXY", "1"),
+    ] {
+        all.push((name.to_owned(), value.to_owned()));
+    }
+    all
+}
+
+/// The host of the model's API where the user names none.
+pub fn usual_api() -> Target {
+    Target { host: allow::Host::Name("api.anthropic.com".to_owned()), port: 443 }
+}

@@ -1,0 +1,151 @@
+//! What a container really reaches: tried from inside, and not assumed. It knows which addresses to try, and not what
+//! follows from the answer.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bollard::exec::{StartExecOptions, StartExecResults};
+use bollard::models::ExecConfig;
+use futures_util::StreamExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::allow::{Host, Target};
+use crate::container::engine::{self, Engine};
+
+/// How long this machine takes at most to reach an address, so that the container is asked to try the same.
+const OUTWARDS: Duration = Duration::from_secs(3);
+/// How long all tries inside may take together.
+const INSIDE: Duration = Duration::from_mins(1);
+/// Tries to connect to each pair of an address and a port, side by side, with whatever the image has. It says a line
+/// for each that can be reached, and `tried` at the end; without that, nothing inside could try.
+const SCRIPT: &str = r#"
+if command -v bash >/dev/null && command -v timeout >/dev/null; then
+  try() { timeout 4 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }
+elif command -v node >/dev/null; then
+  try() { node -e 'const [host, port] = process.argv.slice(1);
+    const s = require("node:net").connect({ host, port: Number(port) }, () => process.exit(0));
+    s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), 4000);' "$1" "$2"; }
+elif command -v python3 >/dev/null; then
+  try() { python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)' "$1" "$2"; }
+else
+  exit 0
+fi
+while [ $# -gt 1 ]; do
+  { try "$1" "$2" 2>/dev/null && echo "reached $1 $2"; } &
+  shift 2
+done
+wait
+echo tried
+"#;
+
+/// What was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// This machine's loopback was reached.
+    pub loopback: bool,
+    /// The outside.
+    pub outside: Outside,
+}
+
+/// Whether the outside was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outside {
+    /// It was.
+    Reached,
+    /// It was not, though this machine reaches it.
+    Closed,
+    /// This machine does not reach it either, so that nothing can be said.
+    Unknown,
+}
+
+/// Why nothing was found.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoFinding {
+    /// The image has nothing to try with.
+    #[error("the image has neither bash nor node nor python3 to try it with")]
+    NoTool,
+    /// The try failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// Tries from inside the container. `outside` are addresses beyond this machine.
+///
+/// # Errors
+/// [`NoFinding`] where nothing could be tried.
+pub async fn look(engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<Finding, NoFinding> {
+    let failed = |error: std::io::Error| NoFinding::Failed(error.to_string());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+    let own = listener.local_addr().map_err(failed)?;
+    let seen = Arc::new(AtomicBool::new(false));
+    let noted = Arc::clone(&seen);
+    // That something inside listens at that port as well would not be a way to this machine.
+    let _listening = AbortOnDropHandle::new(tokio::spawn(async move {
+        while listener.accept().await.is_ok() {
+            noted.store(true, Ordering::Release);
+        }
+    }));
+    let reachable = reachable(outside).await;
+    let said = tokio::time::timeout(INSIDE, run(engine, id, std::iter::once(&own).chain(&reachable)));
+    let said = said.await.map_err(|_| NoFinding::Failed(format!("it took longer than {INSIDE:?}")))??;
+    if !said.lines().any(|line| line == "tried") {
+        return Err(NoFinding::NoTool);
+    }
+    let reached = |address: &SocketAddr| {
+        let line = format!("reached {} {}", address.ip(), address.port());
+        said.lines().any(|said| said == line)
+    };
+    let outside = match reachable.as_slice() {
+        [] => Outside::Unknown,
+        all if all.iter().any(reached) => Outside::Reached,
+        _ => Outside::Closed,
+    };
+    Ok(Finding { loopback: reached(&own) && seen.load(Ordering::Acquire), outside })
+}
+
+/// Addresses beyond this machine: where the model's API is, and the servers of names.
+pub async fn beyond(api: &Target) -> Vec<SocketAddr> {
+    let mut all: Vec<SocketAddr> = match &api.host {
+        Host::Address(address) => vec![SocketAddr::new(*address, api.port)],
+        Host::Name(name) => {
+            let looked = tokio::time::timeout(OUTWARDS, tokio::net::lookup_host((name.as_str(), api.port)));
+            looked.await.ok().and_then(Result::ok).into_iter().flatten().take(2).collect()
+        }
+    };
+    let names = tokio::fs::read_to_string("/etc/resolv.conf").await.unwrap_or_default();
+    let servers = names.lines().filter_map(|line| line.strip_prefix("nameserver")?.trim().parse().ok());
+    all.extend(servers.map(|address| SocketAddr::new(address, 53)));
+    // What is this machine itself is not beyond it.
+    all.retain(|address| std::net::UdpSocket::bind((address.ip(), 0)).is_err());
+    all
+}
+
+/// Those that this machine reaches.
+async fn reachable(outside: &[SocketAddr]) -> Vec<SocketAddr> {
+    let tries = outside.iter().map(|address| async move {
+        let stream = tokio::time::timeout(OUTWARDS, TcpStream::connect(address)).await;
+        matches!(stream, Ok(Ok(_))).then_some(*address)
+    });
+    futures_util::future::join_all(tries).await.into_iter().flatten().collect()
+}
+
+async fn run(engine: &Engine, id: &str, addresses: impl Iterator<Item = &SocketAddr>) -> Result<String, NoFinding> {
+    let words = |error: bollard::errors::Error| NoFinding::Failed(engine::words(&error));
+    let mut command = ["/bin/sh", "-c", SCRIPT, "probe"].map(str::to_owned).to_vec();
+    for address in addresses {
+        command.extend([address.ip().to_string(), address.port().to_string()]);
+    }
+    let config = ExecConfig { attach_stdout: Some(true), cmd: Some(command), ..ExecConfig::default() };
+    let exec = engine.api().create_exec(id, config).await.map_err(words)?.id;
+    let started = engine.api().start_exec(&exec, None::<StartExecOptions>).await.map_err(words)?;
+    let mut said = String::new();
+    if let StartExecResults::Attached { mut output, .. } = started {
+        while let Some(piece) = output.next().await {
+            said.push_str(&piece.map_err(words)?.to_string());
+        }
+    }
+    Ok(said)
+}
