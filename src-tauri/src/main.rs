@@ -117,6 +117,16 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::complete_path,
             commands::save_settings,
             commands::dismiss_problem,
+            commands::container::refresh_container,
+            commands::container::watch_container,
+            commands::container::open_shell,
+            commands::container::write_shell,
+            commands::container::resize_shell,
+            commands::container::shell_painted,
+            commands::container::end_visit,
+            commands::container::holdings,
+            commands::container::stop_container,
+            commands::container::prune,
         ])
         .setup(move |tauri| {
             WebviewWindowBuilder::new(tauri, "main", WebviewUrl::default())

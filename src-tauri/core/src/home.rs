@@ -102,6 +102,11 @@ impl Home {
         self.data.join("guard")
     }
 
+    /// What agents did in containers without asking.
+    pub fn audit(&self) -> PathBuf {
+        self.data.join("audit")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

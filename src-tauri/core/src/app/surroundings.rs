@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use crate::agent::claude::{find, sessions};
+use crate::audit::Audit;
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
 use crate::container::sweep;
@@ -38,6 +39,7 @@ pub struct Surroundings {
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
+    audit: Audit,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -71,6 +73,7 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        let audit = Audit::open(home.audit());
         Self {
             home,
             environment,
@@ -84,6 +87,7 @@ impl Surroundings {
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
             guard,
+            audit,
             inside: Arc::default(),
         }
     }
@@ -112,6 +116,11 @@ impl Surroundings {
     /// What the host would execute, as it was before containers could write to it.
     pub(crate) fn guard(&self) -> &guard::Store {
         &self.guard
+    }
+
+    /// What agents did in containers without asking.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// A container may write to a workspace from now on, as long as this is held.

@@ -12,6 +12,7 @@ use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
 use crate::container::engine::Engine;
+use crate::container::held::Held;
 use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
@@ -73,6 +74,7 @@ pub struct Image {
 /// A container that has started and waits.
 #[derive(Debug)]
 pub struct Gate {
+    engine: Engine,
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
@@ -173,7 +175,7 @@ pub async fn enter(
         git_name: identity.name,
         git_email: identity.email,
         mounts: Vec::new(),
-        environment: Vec::new(),
+        environment: project(&order.workspace),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
@@ -200,7 +202,7 @@ pub async fn enter(
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { engine: image.engine.clone(), prepared, order: order.clone(), holder })
 }
 
 impl Gate {
@@ -210,7 +212,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+        let Self { engine: _, prepared, order, holder } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -231,10 +233,23 @@ impl Gate {
         Err(released)
     }
 
+    /// The container, for whoever looks into it.
+    pub fn held(&self) -> Held {
+        let Prepared { id, name, ran_out, .. } = &self.prepared;
+        Held { engine: self.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() }
+    }
+
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
     pub async fn discard(self) -> Exit {
         self.prepared.discard().await
     }
+}
+
+/// What tells programs inside which project they are in.
+fn project(workspace: &Workspace) -> Vec<(String, String)> {
+    // A name can hold what an environment cannot.
+    let name: String = workspace.name().chars().filter(|character| !character.is_control()).collect();
+    vec![("PROJECT_NAME".to_owned(), name), ("PROJECT_PATH".to_owned(), spec::WORKSPACE.to_owned())]
 }
 
 fn launch(order: &Order, conversation: Conversation) -> Launch {

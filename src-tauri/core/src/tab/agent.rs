@@ -297,6 +297,9 @@ impl Actor {
             let Some(running) = self.slot.running() else { return };
             match line {
                 Output::Line { text, at } => {
+                    if running.place == Place::Container {
+                        self.life.heard(at);
+                    }
                     let heard = running.session.hear(&text);
                     if let Some(reply) = heard.reply {
                         running.process.input.send(reply);
@@ -406,7 +409,7 @@ impl Actor {
             }
             Place::Container => {
                 let left = if exit.left { format!(" {}.", RunError::Left) } else { String::new() };
-                self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure });
+                self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure }, exit.left);
             }
         }
     }
