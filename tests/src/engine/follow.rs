@@ -78,10 +78,10 @@ impl Follow {
     /// Where it never is; it says what was waited for.
     pub async fn until(&mut self, what: &str, wanted: impl Fn(&View) -> bool) -> View {
         let found = self.view.wait_for(|view| view.as_ref().is_some_and(&wanted));
-        match tokio::time::timeout(PATIENCE, found).await {
-            Ok(Ok(view)) => view.clone().expect("the view was seen"),
-            _ => panic!("waited in vain: {what}; notices {:#?}; {:#?}", self.notices(), self.view.borrow()),
-        }
+        let found = tokio::time::timeout(PATIENCE, found).await.ok().and_then(Result::ok).and_then(|view| view.clone());
+        found.unwrap_or_else(|| {
+            panic!("waited in vain: {what}; notices {:#?}; {:#?}", self.notices(), *self.view.borrow())
+        })
     }
 
     /// Waits for the state of the Container button; an error that was not waited for fails at once.

@@ -54,7 +54,7 @@ impl Visits {
                         }
                     }
                     // It has ended, which its tab is about to say.
-                    std::future::pending().await
+                    std::future::pending::<()>().await;
                 };
                 tokio::select! {
                     () = told => return,

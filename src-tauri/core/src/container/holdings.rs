@@ -13,7 +13,7 @@ use super::engine::{self, Engine, EngineError};
 use super::{labels, run, stats};
 
 /// How long the engine may take over sizes, for which it walks through files.
-const SIZES: Duration = Duration::from_secs(60);
+const SIZES: Duration = Duration::from_mins(1);
 /// Volumes that all projects share: the agents' own folder and caches.
 const SHARED: [&str; 2] = ["gemra-claude-", "gemra-cache-"];
 
@@ -135,6 +135,11 @@ pub async fn memory(engine: &Engine, container: &Container) -> Option<u64> {
 /// # Errors
 /// [`EngineError`] where the engine would not list it.
 pub async fn all(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
+    // Six questions at once are a lot to carry around.
+    Box::pin(look(engine)).await
+}
+
+async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
     let api = engine.api();
     let ours = labels::filter([]);
     let containers = ListContainersOptionsBuilder::new().all(true).size(true).filters(&ours).build();

@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn age_counts_unless_it_must_not() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         for (age, hours, expected) in [
             (hour * 71, 72, None),
             (hour * 72, 72, Some(Reason::Old(72))),

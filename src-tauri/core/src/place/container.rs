@@ -74,7 +74,7 @@ pub struct Image {
 /// A container that has started and waits.
 #[derive(Debug)]
 pub struct Gate {
-    engine: Engine,
+    held: Box<Held>,
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
@@ -202,7 +202,9 @@ pub async fn enter(
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { engine: image.engine.clone(), prepared, order: order.clone(), holder })
+    let Prepared { id, name, ran_out, .. } = &prepared;
+    let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
+    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder })
 }
 
 impl Gate {
@@ -212,7 +214,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { engine: _, prepared, order, holder } = self;
+        let Self { held: _, prepared, order, holder } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -235,8 +237,7 @@ impl Gate {
 
     /// The container, for whoever looks into it.
     pub fn held(&self) -> Held {
-        let Prepared { id, name, ran_out, .. } = &self.prepared;
-        Held { engine: self.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() }
+        (*self.held).clone()
     }
 
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.

@@ -309,7 +309,7 @@ impl Actor {
             Message::Done(Done::Installed { result }) => self.on_installed(result),
             Message::Done(Done::Container(report)) => self.on_container(report),
             Message::Done(Done::Guard(report)) => self.on_guard(report),
-            Message::Done(Done::Life(report)) => self.on_life(report),
+            Message::Done(Done::Life(report)) => self.on_life(&report),
         }
     }
 

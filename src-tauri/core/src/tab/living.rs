@@ -24,7 +24,7 @@ const CHECK: Duration = Duration::from_secs(30);
 /// Every so many checks the container is measured: its disk is not measured for nothing.
 const MEASURED: u32 = 10;
 /// How long a container that was made anew by itself is not made anew by itself: what did not help will not help.
-const REST: Duration = Duration::from_secs(3600);
+const REST: Duration = Duration::from_hours(1);
 /// How long after a command has run out of memory the agent's own end may follow, which then is what is told.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Sets the time between two checks, in milliseconds, for those who cannot wait half a minute.
@@ -70,7 +70,7 @@ pub(super) struct Life {
     checks: u32,
     /// Tools whose input is not whole yet.
     calls: HashMap<BlockId, String>,
-    _memory: Option<AbortOnDropHandle<()>>,
+    memory: Option<AbortOnDropHandle<()>>,
     measuring: Option<AbortOnDropHandle<()>>,
 }
 
@@ -87,7 +87,7 @@ impl Default for Life {
             asked: false,
             checks: 0,
             calls: HashMap::new(),
-            _memory: None,
+            memory: None,
             measuring: None,
         }
     }
@@ -114,7 +114,7 @@ impl Life {
     pub(super) fn passes_to(&mut self, state: &State) {
         self.since = None;
         self.asked = false;
-        self._memory = None;
+        self.memory = None;
         self.measuring = None;
         if !state.is_inside() {
             self.due = None;
@@ -154,7 +154,7 @@ impl Actor {
         let Some(reports) = self.reports().map(|reports| reports.downgrade()) else { return };
         let entered = self.flip.entered();
         ran_out.mark_unchanged();
-        self.life._memory = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        self.life.memory = Some(AbortOnDropHandle::new(tokio::spawn(async move {
             while ran_out.changed().await.is_ok() {
                 // Where it was the agent, its end comes now, and says more.
                 tokio::time::sleep(AFTERMATH).await;
@@ -180,7 +180,7 @@ impl Actor {
         let hours = self.surroundings.settings().wishes(self.workspace.path()).refresh_hours.unwrap_or(life::HOURS);
         let old = self.life.since.and_then(|since| life::is_old(since.elapsed(), hours));
         self.life.due = self.life.due.or(old);
-        if self.life.checks % MEASURED == 0 {
+        if self.life.checks.is_multiple_of(MEASURED) {
             self.measure();
         }
         self.life.checks += 1;
@@ -219,16 +219,16 @@ impl Actor {
         });
     }
 
-    pub(super) fn on_life(&mut self, report: Report) {
+    pub(super) fn on_life(&mut self, report: &Report) {
         match report {
-            Report::Measured { entered, measured } if entered == self.flip.entered() => {
+            Report::Measured { entered, measured } if *entered == self.flip.entered() => {
                 tracing::debug!(tab = %self.id, ?measured, "container");
                 if self.turn == TurnView::Idle {
-                    self.life.due = self.life.due.or(life::is_full(&measured));
+                    self.life.due = self.life.due.or(life::is_full(measured));
                     self.renew_if_due();
                 }
             }
-            Report::RanOut { entered } if entered == self.flip.entered() && self.slot.running().is_some() => {
+            Report::RanOut { entered } if *entered == self.flip.entered() && self.slot.running().is_some() => {
                 self.transcript.notice(
                     Topic::Warning,
                     "A command in the container ran out of memory and was killed; the agent works on.",
