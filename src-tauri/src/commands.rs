@@ -2,6 +2,8 @@
 
 pub(crate) mod credentials;
 
+pub(crate) mod container;
+
 use std::sync::Arc;
 
 use gemra_core::app::{App, ProblemId};
@@ -124,8 +126,13 @@ pub(crate) async fn use_host(app: State<'_, Arc<App>>, tab: String) -> Answer<()
 }
 
 #[tauri::command]
-pub(crate) async fn answer_guard(app: State<'_, Arc<App>>, tab: String, keep: bool) -> Answer<()> {
-    find(&app, tab).map(|tab| tab.answer_guard(keep))
+pub(crate) async fn answer_guard(
+    app: State<'_, Arc<App>>,
+    tab: String,
+    keep: bool,
+    path: Option<String>,
+) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_guard(keep, path.map(Into::into)))
 }
 
 #[tauri::command]

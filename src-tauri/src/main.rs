@@ -125,6 +125,16 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::credentials::send_login_code,
             commands::credentials::cancel_login,
             commands::credentials::log_out_inside,
+            commands::container::refresh_container,
+            commands::container::watch_container,
+            commands::container::open_shell,
+            commands::container::write_shell,
+            commands::container::resize_shell,
+            commands::container::shell_painted,
+            commands::container::end_visit,
+            commands::container::holdings,
+            commands::container::stop_container,
+            commands::container::prune,
         ])
         .setup(move |tauri| {
             WebviewWindowBuilder::new(tauri, "main", WebviewUrl::default())

@@ -4,6 +4,7 @@
 //! `From`, so a new field in core does not compile until somebody has decided whether the page sees it.
 //! The TypeScript in `ui/src/host/wire/` is generated from here (`cargo xtask test shell` checks that it is fresh).
 
+pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod frames;
 pub(crate) mod requests;
@@ -32,6 +33,10 @@ mod tests {
         super::credentials::LoginStep::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
+        super::container::ContainerFigures::export_all(&config).unwrap();
+        super::container::ShellFrame::export_all(&config).unwrap();
+        super::container::Holdings::export_all(&config).unwrap();
+        super::container::Pruned::export_all(&config).unwrap();
     }
 
     fn read(folder: &Path) -> BTreeMap<String, String> {

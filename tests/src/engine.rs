@@ -6,6 +6,7 @@
 mod base;
 mod daemon;
 pub mod desk;
+pub mod follow;
 pub mod lab;
 pub mod see;
 
@@ -73,6 +74,15 @@ impl Engine {
             std::thread::scope(|scope| scope.spawn(|| base::ensure(&engine)).join()).expect("the base is there");
             engine
         })
+    }
+
+    /// True where it is Podman, which tells less.
+    ///
+    /// # Panics
+    /// Where it does not tell its version.
+    pub async fn shared_is_podman() -> bool {
+        let version = Self::shared().api().version().await.expect("the engine tells its version");
+        version.components.unwrap_or_default().iter().any(|component| component.name.contains("Podman"))
     }
 
     /// Its address, such as `unix:///tmp/…/docker.sock`. A private engine's socket is root's alone.

@@ -1,4 +1,6 @@
-//! The command line: `gemra doctor [--json]`, `--version`, `--help`. It decides nothing about what the commands find.
+//! The command line: `gemra doctor`, `ps`, `disk`, `prune`, `exec`, `--version`, `--help`. It decides nothing about what the commands find.
+
+use crate::exec::Asked;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -8,6 +10,23 @@ pub(crate) enum Arguments {
         /// For programs, not for people.
         json: bool,
     },
+    /// List the containers.
+    Ps {
+        /// For programs, not for people.
+        json: bool,
+    },
+    /// List everything that Gemra holds at the engine.
+    Disk {
+        /// For programs, not for people.
+        json: bool,
+    },
+    /// Remove what of it nobody uses.
+    Prune {
+        /// Do it, and do not only tell what would be done.
+        yes: bool,
+    },
+    /// Run a command in a container.
+    Exec(Asked),
     /// Say this and end well.
     Say(String),
 }
@@ -21,17 +40,24 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
     let Some(first) = arguments.next() else { return Ok(Arguments::Say(HELP.to_owned())) };
     let unknown = |argument: &str| Err(format!("{argument:?} is not known; see gemra --help"));
     let read = match first.as_str() {
-        "doctor" => {
-            let mut json = false;
+        "doctor" | "ps" | "disk" | "prune" => {
+            let (mut json, mut yes) = (false, false);
             for argument in arguments.by_ref() {
                 match argument.as_str() {
-                    "--json" => json = true,
+                    "--json" if first != "prune" => json = true,
+                    "--yes" if first == "prune" => yes = true,
                     "--help" | "-h" => return Ok(Arguments::Say(HELP.to_owned())),
                     other => return unknown(other),
                 }
             }
-            Arguments::Doctor { json }
+            match first.as_str() {
+                "ps" => Arguments::Ps { json },
+                "disk" => Arguments::Disk { json },
+                "prune" => Arguments::Prune { yes },
+                _ => Arguments::Doctor { json },
+            }
         }
+        "exec" => return exec(arguments),
         "--version" | "-V" => Arguments::Say(format!("gemra {}", env!("CARGO_PKG_VERSION"))),
         "--help" | "-h" => Arguments::Say(HELP.to_owned()),
         other => return unknown(other),
@@ -42,12 +68,43 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
     }
 }
 
+fn exec(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    let mut asked = Asked::default();
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value; see gemra --help"));
+        match argument.as_str() {
+            "--tab" => asked.tab = Some(value()?),
+            "--workspace" => asked.workspace = Some(value()?),
+            "--timeout" => {
+                let said = value()?;
+                let seconds = said.parse().ok().filter(|&seconds: &u64| seconds > 0);
+                asked.timeout = Some(seconds.ok_or_else(|| format!("{said:?} is no number of seconds"))?);
+            }
+            "--help" | "-h" => return Ok(Arguments::Say(HELP.to_owned())),
+            "--" => {
+                asked.command = arguments.collect();
+                break;
+            }
+            other => return Err(format!("{other:?} is not known; the command follows after --; see gemra --help")),
+        }
+    }
+    if asked.command.is_empty() {
+        return Err("there is no command after --; see gemra --help".to_owned());
+    }
+    Ok(Arguments::Exec(asked))
+}
+
 const HELP: &str = "Gemra: a coding agent in chat tabs, on the host or in a container
 
 Usage: gemra COMMAND
 
   doctor [--json]  look at what Gemra needs: the Claude CLI, the container engine, the settings.
                    Ends with code 0 if chat on the host works, else with 1; changes nothing
+  ps [--json]      list the containers of all tabs: workspace, state, age, memory
+  disk [--json]    list what Gemra has made at the engine, with sizes
+  prune [--yes]    tell what of that nobody uses; with --yes, remove it
+  exec [--tab ID | --workspace DIR] [--timeout SECONDS] -- COMMAND…
+                   run a command in a tab's container; ends with its code, and with 124 when its time is over
   --version        print the version
   --help           print this
 
@@ -62,6 +119,17 @@ mod tests {
     fn the_command_line_is_read() {
         let read = |line: &str| parse(line.split_whitespace().map(str::to_owned));
         assert_eq!(read("doctor"), Ok(Arguments::Doctor { json: false }), "for people");
+        assert_eq!(read("ps --json"), Ok(Arguments::Ps { json: true }), "what runs");
+        assert_eq!(read("disk"), Ok(Arguments::Disk { json: false }), "what is held");
+        assert_eq!(read("prune --yes"), Ok(Arguments::Prune { yes: true }), "and no more");
+        let asked = |tab: Option<&str>, timeout| Asked {
+            tab: tab.map(str::to_owned),
+            timeout,
+            command: vec!["ls".to_owned(), "--help".to_owned()],
+            workspace: None,
+        };
+        assert_eq!(read("exec -- ls --help"), Ok(Arguments::Exec(asked(None, None))), "what follows -- is not ours");
+        assert_eq!(read("exec --tab a1 --timeout 5 -- ls --help"), Ok(Arguments::Exec(asked(Some("a1"), Some(5)))));
         assert_eq!(read("doctor --json"), Ok(Arguments::Doctor { json: true }), "for programs");
         assert!(matches!(read("--version"), Ok(Arguments::Say(said)) if said.contains("0.1.0")), "the version is said");
         for line in ["", "--help", "-h", "doctor --help"] {
@@ -71,6 +139,10 @@ mod tests {
             ("docter", "\"docter\""),
             ("doctor --jsn", "\"--jsn\""),
             ("doctor all", "\"all\""),
+            ("prune --json", "\"--json\""),
+            ("exec ls", "\"ls\""),
+            ("exec --tab", "--tab"),
+            ("exec --", "after --"),
             ("--version --loud", "\"--loud\""),
         ] {
             let error = read(wrong).unwrap_err();

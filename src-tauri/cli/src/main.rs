@@ -3,11 +3,14 @@
 
 mod arguments;
 mod doctor;
+mod exec;
+mod holdings;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use gemra_core::environment::Environment;
+use gemra_core::failure::Failure;
 
 use crate::arguments::Arguments;
 
@@ -24,10 +27,26 @@ async fn main() -> ExitCode {
             let text = if json { doctor::json::of(&report) } else { doctor::words::of(&report) };
             say(&text, code)
         }
+        Ok(Arguments::Ps { json }) => answer(holdings::ps(&Environment::of_this_process(), json).await),
+        Ok(Arguments::Disk { json }) => answer(holdings::disk(&Environment::of_this_process(), json).await),
+        Ok(Arguments::Prune { yes }) => answer(holdings::prune(&Environment::of_this_process(), yes).await),
+        Ok(Arguments::Exec(asked)) => exec::run(&Environment::of_this_process(), &asked).await,
         Err(wrong) => {
             // Where stderr is closed nobody is left to tell.
             let _ = writeln!(std::io::stderr(), "gemra: {wrong}");
             ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints an answer of the engine's, or why there is none.
+fn answer(found: Result<String, Failure>) -> ExitCode {
+    match found {
+        Ok(text) => say(&text, ExitCode::SUCCESS),
+        Err(failure) => {
+            // Where stderr is closed nobody is left to tell.
+            let _ = writeln!(std::io::stderr(), "gemra: {}", holdings::failed(&failure));
+            ExitCode::FAILURE
         }
     }
 }

@@ -110,6 +110,8 @@ pub enum Event {
         /// Tokens of the last request, caches included.
         tokens: u64,
     },
+    /// It has answered the question whether it lives.
+    Alive,
     /// Its permission mode is now this.
     ModeIs(Mode),
     /// It uses this model from now on; `None` where it has to say so itself at the next turn.

@@ -4,10 +4,12 @@
 mod credentials;
 mod problems;
 mod surroundings;
+mod visits;
 
 pub use problems::{Problem, ProblemId};
 pub(crate) use surroundings::Inside;
 pub use surroundings::Surroundings;
+pub use visits::Figures;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,9 @@ use tokio::sync::watch;
 
 use self::problems::Problems;
 use crate::agent::claude::{history, sessions};
+use crate::container::engine::EngineError;
+use crate::container::exec::{Said, Shell};
+use crate::container::holdings::{self, Container, Holding, Pruned};
 use crate::credentials::login::Login;
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
@@ -53,6 +58,17 @@ pub struct WindowState {
     pub problems: Vec<Problem>,
 }
 
+/// What Gemra holds at an engine.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Holdings {
+    /// The engine, in words.
+    pub engine: String,
+    /// Containers, with the memory that each uses in bytes, and whether this Gemra made it.
+    pub containers: Vec<(Container, Option<u64>, bool)>,
+    /// Everything.
+    pub all: Vec<Holding>,
+}
+
 /// Everything that is open.
 #[derive(Debug)]
 pub struct App {
@@ -60,6 +76,7 @@ pub struct App {
     settings: watch::Sender<Settings>,
     open: Mutex<Open>,
     window: watch::Sender<Arc<WindowState>>,
+    visits: visits::Visits,
 }
 
 #[derive(Debug, Default)]
@@ -113,6 +130,7 @@ impl App {
             settings,
             open: Mutex::new(Open { recent, problems, ..Open::default() }),
             window: watch::Sender::default(),
+            visits: visits::Visits::default(),
         });
         let surroundings = Arc::clone(&app.surroundings);
         let sweep = tokio::spawn(async move { surroundings.sweep_dead_instances().await });
@@ -259,6 +277,87 @@ impl App {
         Ok(())
     }
 
+    /// Tells `sink` what a tab's container uses and how its agent is, about once a second, until [`Self::end_visit`].
+    ///
+    /// # Errors
+    /// [`Code::Gone`] where the tab is closed.
+    pub fn watch_container(
+        &self,
+        tab: &TabId,
+        sink: impl Fn(Figures) -> bool + Send + Sync + 'static,
+    ) -> Result<u32, Failure> {
+        Ok(self.visits.figures(&*self.tab(tab)?, sink))
+    }
+
+    /// Opens a shell in a tab's container, so many columns wide and rows high.
+    ///
+    /// # Errors
+    /// [`Code::Gone`] where there is no container, and the engine's own.
+    pub async fn open_shell(
+        &self,
+        tab: &TabId,
+        size: (u16, u16),
+        sink: impl Fn(Said) + Send + Sync + 'static,
+    ) -> Result<u32, Failure> {
+        let tab = self.tab(tab)?;
+        self.visits.shell(&tab, size, sink).await
+    }
+
+    /// Does something with a shell that is open.
+    pub fn with_shell(&self, visit: u32, act: impl FnOnce(&Shell)) {
+        self.visits.with_shell(visit, act);
+    }
+
+    /// Nobody looks at a container, or into it, under this number any more.
+    pub fn end_visit(&self, visit: u32) {
+        self.visits.end(visit);
+    }
+
+    /// What Gemra holds at the engine.
+    ///
+    /// # Errors
+    /// A [`Failure`] of the engine's class.
+    pub async fn holdings(&self) -> Result<Holdings, Failure> {
+        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+        let failed = |error: EngineError| Failure::from(&error);
+        let (containers, all) =
+            tokio::try_join!(holdings::containers(&engine, None), holdings::all(&engine)).map_err(failed)?;
+        let memory = futures_util::future::join_all(containers.iter().map(|one| holdings::memory(&engine, one))).await;
+        let own = self.surroundings.instance();
+        let containers = containers.into_iter().zip(memory).map(|(one, memory)| {
+            let ours = one.instance == own;
+            (one, memory, ours)
+        });
+        Ok(Holdings { engine: engine.about().name.clone(), containers: containers.collect(), all })
+    }
+
+    /// Ends a container of the list: one of our tabs' by moving its agent out of it, another one at the engine.
+    ///
+    /// # Errors
+    /// A [`Failure`] of the engine's class.
+    pub async fn stop_container(&self, id: &str) -> Result<(), Failure> {
+        let holds = |tab: &Tab| tab.held().borrow().as_ref().is_some_and(|held| held.id == id);
+        let ours = self.open().tabs.iter().find(|(_, tab)| holds(tab)).map(|(_, tab)| Arc::clone(tab));
+        if let Some(tab) = ours {
+            tab.toggle_container(uuid::Uuid::new_v4().to_string());
+            return Ok(());
+        }
+        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+        holdings::stop(&engine, id).await.map_err(|error| Failure::from(&error))
+    }
+
+    /// Removes what is not used of what Gemra has made; of what is not shown nothing.
+    ///
+    /// # Errors
+    /// A [`Failure`] of the engine's class.
+    pub async fn prune(&self, shown: &[String]) -> Result<Pruned, Failure> {
+        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+        let failed = |error: EngineError| Failure::from(&error);
+        let chosen: Vec<Holding> =
+            holdings::all(&engine).await.map_err(failed)?.into_iter().filter(|one| shown.contains(&one.id)).collect();
+        holdings::prune(&engine, &chosen).await.map_err(failed)
+    }
+
     /// The user has read a problem. A tab that could not be taken up is not tried again at the next start.
     pub fn dismiss_problem(&self, id: ProblemId) {
         let lost = {
@@ -286,6 +385,7 @@ impl App {
 
     /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.
     pub async fn quit(&self) {
+        self.visits.end_all();
         let tabs: Vec<Arc<Tab>> = {
             let mut open = self.open();
             let closing = open.closing.clone();

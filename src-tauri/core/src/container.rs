@@ -2,10 +2,15 @@
 //! the Container button. Nothing here knows tabs, transcripts or what the agent says.
 
 pub mod engine;
+pub mod exec;
+pub mod held;
+pub mod holdings;
 pub mod image;
 pub mod labels;
+pub mod life;
 pub mod network;
 pub mod run;
 pub mod spec;
 pub mod state;
+pub mod stats;
 pub mod sweep;

@@ -34,6 +34,17 @@ pub struct Change {
     pub hunks: Vec<Hunk>,
     /// What there is to say where lines cannot.
     pub note: Option<String>,
+    /// Names exactly what the file is now, so that an answer is about this and nothing later.
+    pub seen: String,
+}
+
+/// What the user says to changes that were shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Keep what is there now, or bring back what was.
+    pub keep: bool,
+    /// The one file that it is about; `None`: all that are shown.
+    pub path: Option<PathBuf>,
 }
 
 /// What has happened to a file.
@@ -87,13 +98,32 @@ impl Baseline {
         Ok(paths.into_iter().filter_map(|path| change(path, self.files.get(path), now.get(path))).collect())
     }
 
-    /// Brings back what the files were. What they are now is moved to `aside`, so that nothing is lost.
+    /// Takes over what these files are now, where they still are what was shown. What has changed meanwhile has not
+    /// been seen by anybody, and stays a change.
+    ///
+    /// # Errors
+    /// [`GuardError::File`].
+    pub(crate) fn keep(&mut self, shown: &[Change]) -> Result<(), GuardError> {
+        let mut now = files::collect(&self.workspace)?;
+        for change in shown {
+            if seen(now.get(&change.path)) == change.seen {
+                match now.remove(&change.path) {
+                    Some(kept) => drop(self.files.insert(change.path.clone(), kept)),
+                    None => drop(self.files.remove(&change.path)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings back what these files were. What they are now is moved to `aside`, so that nothing is lost.
     ///
     /// # Errors
     /// [`GuardError`]; what was brought back until then stays so.
-    pub(crate) fn revert(&self, aside: &Path) -> Result<(), GuardError> {
+    pub(crate) fn revert(&self, shown: &[Change], aside: &Path) -> Result<(), GuardError> {
+        let shown = |change: &Change| shown.iter().any(|known| known.path == change.path);
         // A link comes before what lies behind it, so that it is gone when that is written.
-        for (number, change) in self.changes()?.into_iter().enumerate() {
+        for (number, change) in self.changes()?.into_iter().filter(shown).enumerate() {
             files::put_aside(&change.path, &aside.join(number.to_string()))?;
             if let Some(kept) = self.files.get(&change.path) {
                 files::restore(&self.workspace, &change.path, kept)?;
@@ -130,7 +160,15 @@ fn change(path: &Path, before: Option<&Kept>, after: Option<&Kept>) -> Option<Ch
         (Some(old), Some(new)) => (hunks(&old, &new), None),
         _ => (Vec::new(), Some(format!("{} → {}", words(before), words(after)))),
     };
-    Some(Change { path: path.to_path_buf(), kind, hunks, note })
+    Some(Change { path: path.to_path_buf(), kind, hunks, note, seen: seen(after) })
+}
+
+/// Names what a file is.
+fn seen(kept: Option<&Kept>) -> String {
+    use sha2::{Digest, Sha256};
+    // JSON of this type cannot fail; where it did, no two would be told apart and the user asked once more.
+    let text = serde_json::to_vec(&kept).unwrap_or_default();
+    crate::digest::hexadecimal(&Sha256::digest(text)[..16])
 }
 
 fn hunks(old: &str, new: &str) -> Vec<Hunk> {

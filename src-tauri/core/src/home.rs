@@ -117,6 +117,11 @@ impl Home {
         self.data.join("sockets")
     }
 
+    /// What agents did in containers without asking.
+    pub fn audit(&self) -> PathBuf {
+        self.data.join("audit")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

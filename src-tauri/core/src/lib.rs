@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod app;
+mod audit;
 pub mod container;
 pub mod credentials;
 mod digest;

@@ -6,10 +6,12 @@ mod agent;
 mod flip;
 mod guarding;
 mod install;
+mod living;
 mod modes;
 mod talk;
 pub mod view;
 
+pub use living::Health;
 pub use talk::retry_reason;
 
 use std::path::PathBuf;
@@ -20,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::agent::claude::history::Said;
 use crate::agent::{Choice, Mode};
 use crate::app::Surroundings;
+use crate::container::held::Held;
 use crate::record::Run;
 use crate::stream::Sink;
 use crate::transcript::{Entry, EntryId};
@@ -80,6 +83,8 @@ pub(crate) struct Opening {
 pub struct Tab {
     messages: mpsc::UnboundedSender<Message>,
     summary: watch::Receiver<Summary>,
+    held: watch::Receiver<Option<Held>>,
+    health: watch::Receiver<Health>,
 }
 
 /// What a tab is asked to do.
@@ -123,9 +128,8 @@ pub(crate) enum Message {
         at: tokio::time::Instant,
     },
     UseHost,
-    AnswerGuard {
-        keep: bool,
-    },
+    Refresh,
+    AnswerGuard(crate::guard::Answer),
     SetModel {
         model: String,
     },
@@ -150,8 +154,9 @@ impl Tab {
     pub(crate) fn open(opening: Opening, surroundings: Arc<Surroundings>) -> Self {
         let (messages, inbox) = mpsc::unbounded_channel();
         let (actor, summary) = actor::Actor::new(opening, surroundings, inbox, messages.downgrade());
+        let (held, health) = actor.life.seen();
         tokio::spawn(actor.run());
-        Self { messages, summary }
+        Self { messages, summary, held, health }
     }
 
     /// What the tab bar shows, as it changes.
@@ -214,9 +219,25 @@ impl Tab {
         self.tell(Message::UseHost);
     }
 
+    /// Makes the container anew, between two turns.
+    pub fn refresh_container(&self) {
+        self.tell(Message::Refresh);
+    }
+
+    /// The container, while the agent is in one.
+    pub fn held(&self) -> watch::Receiver<Option<Held>> {
+        self.held.clone()
+    }
+
+    /// What is known of the health of the agent in it.
+    pub fn health(&self) -> watch::Receiver<Health> {
+        self.health.clone()
+    }
+
     /// Keeps what a container has changed in files that the host would execute, or brings back what was.
-    pub fn answer_guard(&self, keep: bool) {
-        self.tell(Message::AnswerGuard { keep });
+    /// Where `path` is one of the files, only of that.
+    pub fn answer_guard(&self, keep: bool, path: Option<PathBuf>) {
+        self.tell(Message::AnswerGuard(crate::guard::Answer { keep, path }));
     }
 
     /// Changes the model.

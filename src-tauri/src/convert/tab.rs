@@ -49,7 +49,8 @@ impl From<&View> for wire::TabView {
 
 impl From<&Change> for wire::GuardedChange {
     fn from(change: &Change) -> Self {
-        let Change { path, kind, hunks, note } = change;
+        // What exactly was shown core remembers by itself.
+        let Change { path, kind, hunks, note, seen: _ } = change;
         let kind = match kind {
             ChangeKind::Added => wire::GuardedKind::Added,
             ChangeKind::Removed => wire::GuardedKind::Removed,

@@ -31,13 +31,34 @@ use crate::spawn;
 const BUILT: Duration = Duration::from_mins(10);
 /// How long something may take to be told that is found out beside the agent.
 const FACT: Duration = Duration::from_mins(3);
-/// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake.
+/// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake. It keeps
+/// its conversation where the CLI does, and writes its arguments to `argv.txt`. What the user says is `sh COMMAND`,
+/// `die CODE`, `deaf` (it answers no request any more), `eat` (all memory), or anything else, which it does not mind.
 const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
 const lines = require('node:readline').createInterface({ input: process.stdin });
+const argv = process.argv.slice(2);
+const id = argv[1 + argv.findIndex(word => word === '--session-id' || word === '--resume')];
+let deaf = false;
+fs.appendFileSync('argv.txt', argv.join(' ') + '\n');
 lines.on('line', line => {
   const asked = JSON.parse(line);
-  if (asked.type !== 'control_request') return;
+  if (asked.type === 'user') {
+    const { content } = asked.message;
+    const text = typeof content === 'string' ? content : content[content.length - 1].text;
+    const [word, ...rest] = text.split(' ');
+    fs.appendFileSync(`${process.env.CLAUDE_CONFIG_DIR}/projects/-workspace/${id}.jsonl`,
+      JSON.stringify({ type: 'user', cwd: '/workspace', message: { role: 'user', content: text } }) + '\n');
+    if (word === 'die') process.exit(Number(rest[0]));
+    if (word === 'deaf') deaf = true;
+    if (word === 'sh') spawnSync('sh', ['-c', rest.join(' ')], { stdio: 'ignore' });
+    for (const all = []; word === 'eat'; ) all.push(Buffer.alloc(4 << 20, 1));
+    console.log(JSON.stringify({ type: 'result', subtype: 'success', is_error: false, result: 'well', num_turns: 1 }));
+    return;
+  }
+  if (asked.type !== 'control_request' || deaf) return;
+  if (fs.existsSync('crash')) process.exit(5);
   if (asked.request.subtype === 'initialize') {
     spawnSync('sh', ['-c', 'sh ./at-start.sh >./said.txt 2>&1; echo ended with $? >>./said.txt'], { stdio: 'ignore' });
   }
@@ -264,6 +285,21 @@ impl Default for Desk {
 }
 
 impl Moving {
+    /// The app.
+    pub fn app(&self) -> &Arc<App> {
+        &self.app
+    }
+
+    /// The tab.
+    pub fn tab(&self) -> &Arc<Tab> {
+        &self.tab
+    }
+
+    /// The workspace.
+    pub fn workspace(&self) -> PathBuf {
+        self.desk.workspace()
+    }
+
     /// Clicks the button and waits until the agent in the container has answered.
     ///
     /// # Panics

@@ -1,12 +1,17 @@
 // A host with no backend: it plays scripted tabs in the page itself, for development, tests and screenshots. It
 // answers as core does, deterministically, and is never part of the app.
 import { FakeCredentials } from "./fake/credentials";
+import { FakeContainers } from "./fake/containers";
 import { FakeTab } from "./fake/tab";
 import { FOLDERS } from "./fake/folders";
 import { scene, type Scene } from "./fake/scenes";
 import type { Host } from "./types";
 import type { Completion } from "./wire/Completion";
+import type { ContainerFigures } from "./wire/ContainerFigures";
 import type { Failure } from "./wire/Failure";
+import type { Holdings } from "./wire/Holdings";
+import type { Pruned } from "./wire/Pruned";
+import type { ShellFrame } from "./wire/ShellFrame";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 import type { WindowState } from "./wire/WindowState";
@@ -24,6 +29,9 @@ export class FakeHost implements Host {
 
   /** The user's own keys and the login inside. */
   readonly kept = new FakeCredentials();
+
+  /** What is in the containers, and what is held at the engine. */
+  readonly containers = new FakeContainers();
 
   #window: WindowState;
   readonly #tabs = new Map<string, FakeTab>();
@@ -128,8 +136,51 @@ export class FakeHost implements Host {
     return this.#once(request, () => this.tab(tab).toggle());
   }
 
-  async answerGuard(tab: string, keep: boolean): Promise<void> {
-    this.tab(tab).answerGuard(keep);
+  async answerGuard(tab: string, keep: boolean, path: string | null): Promise<void> {
+    this.tab(tab).answerGuard(keep, path);
+  }
+
+  async refreshContainer(tab: string): Promise<void> {
+    this.tab(tab).refresh();
+  }
+
+  async watchContainer(tab: string, onFigures: (figures: ContainerFigures) => void): Promise<number> {
+    this.tab(tab);
+    return this.containers.watch(onFigures);
+  }
+
+  async openShell(
+    tab: string,
+    _columns: number,
+    _rows: number,
+    onFrame: (frame: ShellFrame) => void,
+  ): Promise<number> {
+    this.tab(tab);
+    return this.containers.open(onFrame);
+  }
+
+  async writeShell(visit: number, text: string): Promise<void> {
+    this.containers.write(visit, text);
+  }
+
+  async resizeShell(_visit: number, _columns: number, _rows: number): Promise<void> {}
+
+  async shellPainted(_visit: number): Promise<void> {}
+
+  async endVisit(visit: number): Promise<void> {
+    this.containers.end(visit);
+  }
+
+  async holdings(): Promise<Holdings> {
+    return this.containers.holdings(this.#window.tabs);
+  }
+
+  async stopContainer(id: string): Promise<void> {
+    this.tab(id).toggle();
+  }
+
+  async prune(shown: string[]): Promise<Pruned> {
+    return this.containers.prune(shown);
   }
 
   async useHost(tab: string): Promise<void> {

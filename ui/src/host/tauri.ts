@@ -7,6 +7,8 @@ import { openUrl } from "@tauri-apps/plugin-opener";
 
 import type { Host } from "./types";
 import type { LoginStep } from "./wire/LoginStep";
+import type { ContainerFigures } from "./wire/ContainerFigures";
+import type { ShellFrame } from "./wire/ShellFrame";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -35,7 +37,22 @@ export const tauriHost: Host = {
 
   toggleContainer: (request, tab) => invoke("toggle_container", { request, tab }),
   useHost: (tab) => invoke("use_host", { tab }),
-  answerGuard: (tab, keep) => invoke("answer_guard", { tab, keep }),
+  answerGuard: (tab, keep, path) => invoke("answer_guard", { tab, keep, path }),
+  refreshContainer: (tab) => invoke("refresh_container", { tab }),
+  watchContainer(tab, onFigures) {
+    return invoke("watch_container", { tab, channel: new Channel<ContainerFigures>(onFigures) });
+  },
+  openShell(tab, columns, rows, onFrame) {
+    return invoke("open_shell", { tab, columns, rows, channel: new Channel<ShellFrame>(onFrame) });
+  },
+  writeShell: (visit, text) => invoke("write_shell", { visit, text }),
+  resizeShell: (visit, columns, rows) => invoke("resize_shell", { visit, columns, rows }),
+  shellPainted: (visit) => invoke("shell_painted", { visit }),
+  endVisit: (visit) => invoke("end_visit", { visit }),
+
+  holdings: () => invoke("holdings"),
+  stopContainer: (id) => invoke("stop_container", { id }),
+  prune: (shown) => invoke("prune", { shown }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
   setMode: (tab, mode) => invoke("set_mode", { tab, mode }),

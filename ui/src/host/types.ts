@@ -4,11 +4,15 @@ import type { Account } from "./wire/Account";
 import type { Choice } from "./wire/Choice";
 import type { Completion } from "./wire/Completion";
 import type { Credentials } from "./wire/Credentials";
+import type { ContainerFigures } from "./wire/ContainerFigures";
 import type { Entry } from "./wire/Entry";
 import type { Kept } from "./wire/Kept";
 import type { LoginStep } from "./wire/LoginStep";
+import type { Holdings } from "./wire/Holdings";
 import type { Mode } from "./wire/Mode";
+import type { Pruned } from "./wire/Pruned";
 import type { Settings } from "./wire/Settings";
+import type { ShellFrame } from "./wire/ShellFrame";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -40,8 +44,31 @@ export interface Host {
 
   toggleContainer(request: string, tab: string): Promise<void>;
   useHost(tab: string): Promise<void>;
-  /** Keeps what a container has changed in guarded files, or brings back what was. */
-  answerGuard(tab: string, keep: boolean): Promise<void>;
+  /** Keeps what a container has changed in guarded files, or brings back what was: in all, or in the one at `path`. */
+  answerGuard(tab: string, keep: boolean, path: string | null): Promise<void>;
+  /** Makes the tab's container anew, between two turns. */
+  refreshContainer(tab: string): Promise<void>;
+  /** Tells what the tab's container uses, about once a second, until the visit is ended. */
+  watchContainer(tab: string, onFigures: (figures: ContainerFigures) => void): Promise<number>;
+  /** Opens a shell in the tab's container. Frames may come before the promise gives the visit's number. */
+  openShell(
+    tab: string,
+    columns: number,
+    rows: number,
+    onFrame: (frame: ShellFrame) => void,
+  ): Promise<number>;
+  writeShell(visit: number, text: string): Promise<void>;
+  resizeShell(visit: number, columns: number, rows: number): Promise<void>;
+  /** Says that the last output has been painted; the next one comes then. */
+  shellPainted(visit: number): Promise<void>;
+  /** Ends what `watchContainer` or `openShell` has begun. */
+  endVisit(visit: number): Promise<void>;
+
+  /** What Gemra holds at the engine. */
+  holdings(): Promise<Holdings>;
+  stopContainer(id: string): Promise<void>;
+  /** Removes what nobody uses of what was shown, by its ids. */
+  prune(shown: string[]): Promise<Pruned>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

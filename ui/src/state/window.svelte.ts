@@ -19,6 +19,7 @@ export class WindowModel {
   /** The active tab's page; none on the new-tab page. */
   page = $state.raw<TabPage | null>(null);
   settingsOpen = $state(false);
+  containersOpen = $state(false);
   /** The tab whose title is being edited. */
   renaming = $state<string | null>(null);
 

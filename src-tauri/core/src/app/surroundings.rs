@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use tokio::sync::watch;
 
 use crate::agent::claude::{find, sessions};
+use crate::audit::Audit;
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
 use crate::container::{network, sweep};
@@ -42,6 +43,7 @@ pub struct Surroundings {
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
     projects: Projects,
+    audit: Audit,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -78,6 +80,7 @@ impl Surroundings {
         let projects = Projects::open(home.projects());
         let builds = home.data().join("logs").join("builds");
         let credentials = Credentials::new(home.credentials(), &environment);
+        let audit = Audit::open(home.audit());
         Self {
             home,
             environment,
@@ -93,6 +96,7 @@ impl Surroundings {
             identity: tokio::sync::OnceCell::new(),
             guard,
             projects,
+            audit,
             inside: Arc::default(),
         }
     }
@@ -136,6 +140,11 @@ impl Surroundings {
     /// What is remembered of each project.
     pub(crate) fn projects(&self) -> &Projects {
         &self.projects
+    }
+
+    /// What agents did in containers without asking.
+    pub(crate) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// A container may write to a workspace from now on, as long as this is held.

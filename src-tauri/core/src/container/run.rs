@@ -40,6 +40,8 @@ pub struct Prepared {
     pub name: String,
     /// What had to be done otherwise than planned, in words.
     pub notes: Vec<String>,
+    /// How often a process in it was killed for want of memory, as far as the engine tells.
+    pub ran_out: watch::Receiver<u32>,
     process: Process,
     gate: oneshot::Sender<String>,
 }
@@ -152,6 +154,9 @@ async fn limited<T>(phase: Phase, doing: impl Future<Output = T>) -> Result<T, R
     tokio::time::timeout(phase.limit(), doing).await.map_err(|_| RunError::Timeout { phase })
 }
 
+/// A started agent, what opens its gate, and how often something inside ran out of memory.
+type Entered = (Process, oneshot::Sender<String>, watch::Receiver<u32>);
+
 /// The way from a plan to a running container.
 struct Way<F> {
     engine: Arc<Engine>,
@@ -172,7 +177,9 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             () = cancel.cancelled() => Err(RunError::Cancelled),
         };
         match entered {
-            Ok((process, gate)) => Ok(Prepared { id, name: self.plan.name, notes: self.notes, process, gate }),
+            Ok((process, gate, ran_out)) => {
+                Ok(Prepared { id, name: self.plan.name, notes: self.notes, ran_out, process, gate })
+            }
             Err(error) => {
                 if let Err(left) = remove(&self.engine, &id).await {
                     tracing::warn!(id, error = %left, "a container that did not start could not be removed");
@@ -254,7 +261,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         Err(RunError::NameConflict { name: name.clone() })
     }
 
-    async fn enter(&mut self, id: &str) -> Result<(Process, oneshot::Sender<String>), RunError> {
+    async fn enter(&mut self, id: &str) -> Result<Entered, RunError> {
         (self.phase)(Phase::Attach);
         let options = AttachContainerOptionsBuilder::new().stream(true).stdin(true).stdout(true).stderr(true).build();
         let attached = limited(Phase::Attach, self.engine.api().attach_container(id, Some(options))).await?;
@@ -267,6 +274,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let (stop, requests) = Stop::channel(exit.clone());
         let (gate, gate_receiver) = oneshot::channel();
         let (happened_sender, happened) = watch::channel(Happened::default());
+        let (ran_out_sender, ran_out) = watch::channel(0);
         let tail = Arc::new(Mutex::new(Tail::new(STDERR_TAIL)));
         let unreleased = CancellationToken::new();
         tokio::spawn(supervise::write(attached.input, gate_receiver, unreleased.clone(), input_lines));
@@ -279,6 +287,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             id.to_owned(),
             since.unwrap_or_default(),
             happened_sender,
+            ran_out_sender,
         ));
 
         (self.phase)(Phase::Start);
@@ -304,7 +313,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             tail,
             exit: exit_sender,
         }));
-        Ok((Process { input, output, exit, stop, group: None }, gate))
+        Ok((Process { input, output, exit, stop, group: None }, gate, ran_out))
     }
 
     fn refused(&self, phase: Phase, error: &bollard::errors::Error) -> RunError {

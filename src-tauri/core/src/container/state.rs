@@ -51,7 +51,7 @@ pub enum Event {
     Failed(Failure),
     /// The agent in the container is gone.
     AgentGone(Failure),
-    /// The agent in the container is to be started again, and is gone by now.
+    /// The agent in the container is to be started again, in a new container; the old one is gone or is let go.
     Again,
     /// Whatever was being stopped is gone.
     Stopped,
@@ -107,7 +107,8 @@ pub fn step(state: State, event: Event) -> (State, Vec<Effect>) {
         (State::Building { host_agent }, Event::Failed(failure)) => (State::Error { failure, host_agent }, vec![]),
 
         (State::Starting | State::Running, Event::Click) => (State::Stopping { host_agent: false }, vec![Leave]),
-        (State::Running, Event::Again) => (State::Starting, vec![Enter]),
+        // Also from Starting: an agent that was started again and ended before it answered.
+        (State::Starting | State::Running, Event::Again) => (State::Starting, vec![Enter]),
         (State::Starting, Event::AgentAnswered) => (State::Running, vec![Settle]),
         (State::Starting | State::Running, Event::Failed(failure) | Event::AgentGone(failure)) => {
             (State::Error { failure, host_agent: false }, vec![Discard])
@@ -181,6 +182,7 @@ mod tests {
         ("building anew", "failure", "not running", &[]),
         ("starting", "click", "leaving", &[Effect::Leave]),
         ("starting", "answer", "running", &[Effect::Settle]),
+        ("starting", "again", "starting", &[Effect::Enter]),
         ("starting", "failure", "not running", &[Effect::Discard]),
         ("starting", "gone", "not running", &[Effect::Discard]),
         ("running", "click", "leaving", &[Effect::Leave]),

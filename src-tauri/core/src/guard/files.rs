@@ -31,6 +31,9 @@ const FOLDERS: [&str; 3] = [".husky", ".claude/hooks", ".githooks"];
 const LARGEST: u64 = 1024 * 1024;
 /// How deep repositories of modules are looked for.
 const DEEPEST: usize = 4;
+/// How deep repositories within the workspace are looked for, and in how many folders: those near its top first, so that
+/// a container cannot hide one there behind a great number of others.
+const NESTED: (usize, usize) = (6, 20_000);
 
 /// What is known of a guarded file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +89,7 @@ pub(super) fn collect(workspace: &Path) -> Result<BTreeMap<PathBuf, Kept>, Guard
     if let Some(common) = git::common_folder(workspace) {
         look.repository(&common, 0)?;
     }
+    look.nested()?;
     Ok(look.found)
 }
 
@@ -121,6 +125,39 @@ impl Look<'_> {
         if depth < DEEPEST {
             for name in ["modules", "worktrees"] {
                 self.repositories(&folder.join(name), depth + 1)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Repositories within the workspace, such as modules, and what was cloned into it.
+    fn nested(&mut self) -> Result<(), GuardError> {
+        let (deepest, most) = NESTED;
+        let mut level = vec![self.workspace.to_path_buf()];
+        let mut seen = 0;
+        for _ in 0..deepest {
+            let mut below = Vec::new();
+            for folder in std::mem::take(&mut level) {
+                // What is gone meanwhile, or may not be entered, nobody's git enters either.
+                let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+                let inner = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+                below.extend(
+                    inner.map(|entry| entry.path()).filter(|path| path.file_name().is_some_and(|name| name != ".git")),
+                );
+            }
+            below.sort();
+            for folder in below {
+                seen += 1;
+                if seen > most {
+                    return Ok(());
+                }
+                let own = folder.join(".git");
+                match kind(&own) {
+                    Ok(Some(Kind::Folder)) => self.repository(&own, 0)?,
+                    Ok(Some(_)) => self.at(&own)?,
+                    Ok(None) | Err(_) => {}
+                }
+                level.push(folder);
             }
         }
         Ok(())

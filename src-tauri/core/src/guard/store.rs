@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Baseline, Change, GuardError};
+use super::{Answer, Baseline, Change, GuardError};
 use crate::digest::hexadecimal;
 use crate::file;
 
@@ -45,25 +45,34 @@ impl Store {
         Ok(changes)
     }
 
-    /// The user keeps what has changed. Blocks.
+    /// Does what the user says to changes that were shown; and says what has still changed since the baseline, which the
+    /// user has to be asked about next. What is reverted goes to a new folder, which is returned. Blocks.
     ///
     /// # Errors
     /// [`GuardError`].
-    pub(crate) fn keep(&self, workspace: &Path, stays: bool) -> Result<(), GuardError> {
-        if stays { self.write(&Baseline::take(workspace)?) } else { self.forget(workspace) }
-    }
-
-    /// The user wants back what was before. What is there now goes to a new folder, which is returned. Blocks.
-    ///
-    /// # Errors
-    /// [`GuardError`].
-    pub(crate) fn revert(&self, workspace: &Path, stays: bool) -> Result<PathBuf, GuardError> {
-        let aside = self.folder.join(format!("reverted-{}", uuid::Uuid::new_v4().simple()));
-        if let Some(baseline) = self.read(workspace)? {
-            baseline.revert(&aside)?;
-        }
-        self.keep(workspace, stays)?;
-        Ok(aside)
+    pub(crate) fn answer(
+        &self,
+        workspace: &Path,
+        shown: &[Change],
+        answer: &Answer,
+        stays: bool,
+    ) -> Result<(Vec<Change>, Option<PathBuf>), GuardError> {
+        let Some(mut baseline) = self.read(workspace)? else { return Ok((Vec::new(), None)) };
+        let meant: Vec<Change> = shown
+            .iter()
+            .filter(|change| answer.path.as_ref().is_none_or(|path| *path == change.path))
+            .cloned()
+            .collect();
+        let aside = if answer.keep {
+            baseline.keep(&meant)?;
+            self.write(&baseline)?;
+            None
+        } else {
+            let aside = self.folder.join(format!("reverted-{}", uuid::Uuid::new_v4().simple()));
+            baseline.revert(&meant, &aside)?;
+            Some(aside)
+        };
+        Ok((self.check(workspace, stays)?, aside))
     }
 
     /// True where a workspace has a baseline.

@@ -26,6 +26,13 @@ fn put(path: &Path, text: &str) {
     fs::write(path, text).unwrap();
 }
 
+/// Answers what is to be asked now, or the one file of it.
+fn says(store: &Store, project: &Path, keep: bool, file: Option<&str>, stays: bool) -> (Vec<Change>, Option<PathBuf>) {
+    let shown = store.check(project, true).unwrap();
+    let answer = Answer { keep, path: file.map(|file| project.join(file)) };
+    store.answer(project, &shown, &answer, stays).unwrap()
+}
+
 fn names(changes: &[Change], project: &Path) -> Vec<String> {
     let name = |change: &Change| change.path.strip_prefix(project).unwrap_or(&change.path).display().to_string();
     changes.iter().map(name).collect()
@@ -80,7 +87,7 @@ fn a_change_is_shown_line_by_line_and_brought_back_with_its_permissions() {
     assert_eq!(names(&changes, &project), [".envrc", ".git/hooks/pre-rebase", ".vscode/tasks.json"]);
     assert_eq!(kinds, [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed]);
     assert_eq!(changes[1].hunks[0].lines, [" #!/bin/sh", "+evil"], "what was written is shown");
-    let aside = store.revert(&project, false).unwrap();
+    let aside = says(&store, &project, false, None, false).1.unwrap();
     assert_eq!(fs::read_to_string(&hook).unwrap(), "#!/bin/sh\n");
     assert_eq!(fs::metadata(&hook).unwrap().permissions().mode() & 0o777, 0o644, "as it was before");
     assert_eq!(fs::read_to_string(&tasks).unwrap(), "{}\n");
@@ -99,7 +106,7 @@ fn no_link_hides_a_file_nor_leads_the_way_back_out() {
     symlink("/nowhere", project.join(".mcp.json")).unwrap();
     let changes = store.check(&project, false).unwrap();
     assert_eq!(names(&changes, &project), [".mcp.json", ".vscode", ".vscode/tasks.json"], "links count themselves");
-    store.revert(&project, false).unwrap();
+    says(&store, &project, false, None, false);
     assert_eq!(fs::read_to_string(project.join(".vscode/tasks.json")).unwrap(), "{}\n", "the file is back");
     assert!(!project.join(".vscode").is_symlink(), "in a folder of the workspace");
     assert_eq!(
@@ -128,10 +135,57 @@ fn a_baseline_that_nobody_has_answered_for_is_never_renewed() {
     put(&project.join(".envrc"), "evil\n");
     store.begin(&project).unwrap();
     assert_eq!(names(&store.check(&project, false).unwrap(), &project), [".envrc"], "a second start hides nothing");
-    store.keep(&project, true).unwrap();
+    says(&store, &project, true, None, true);
     assert!(store.check(&project, true).unwrap().is_empty(), "what was kept is what is expected from now on");
     put(&project.join(".envrc"), "worse\n");
     assert_eq!(store.check(&project, true).unwrap().len(), 1, "while another container still writes");
-    store.keep(&project, false).unwrap();
+    says(&store, &project, true, None, false);
     assert!(!store.knows(&project) && store.check(&project, false).unwrap().is_empty(), "nothing is left to ask");
+}
+
+#[test]
+fn files_are_answered_one_by_one() {
+    let (_folder, project, store) = workspace();
+    put(&project.join(".envrc"), "mine\n");
+    put(&project.join(".mcp.json"), "{}\n");
+    let (left, aside) = says(&store, &project, true, Some(".envrc"), false);
+    assert_eq!((names(&left, &project), aside), (vec![".mcp.json".to_owned()], None), "the other one is asked about");
+    assert!(store.knows(&project), "as long as there is something to ask");
+    let (left, aside) = says(&store, &project, false, Some(".mcp.json"), false);
+    assert!(left.is_empty() && aside.is_some(), "nothing is left to ask: {left:?}");
+    assert!(project.join(".envrc").exists() && !project.join(".mcp.json").exists(), "each as it was answered");
+    assert!(!store.knows(&project), "all is answered");
+}
+
+#[test]
+fn only_what_was_shown_is_kept() {
+    let (_folder, project, store) = workspace();
+    put(&project.join(".envrc"), "shown\n");
+    put(&project.join(".mcp.json"), "{}\n");
+    let shown = store.check(&project, true).unwrap();
+    // Another container still writes while the user reads.
+    put(&project.join(".envrc"), "evil\n");
+    put(&project.join(".husky/pre-push"), "evil\n");
+    let (left, _) = store.answer(&project, &shown, &Answer { keep: true, path: None }, false).unwrap();
+    assert_eq!(names(&left, &project), [".envrc", ".husky/pre-push"], "what nobody has seen is asked about");
+    assert!(left[0].hunks[0].lines.contains(&"+evil".to_owned()), "as it is now: {:?}", left[0]);
+}
+
+#[test]
+fn repositories_within_the_workspace_are_guarded() {
+    let cases: &[(&str, &str, bool)] = &[
+        ("vendor/lib/.git/hooks/post-checkout", "evil", true),
+        ("vendor/lib/.git/config", "[core]\n\tfsmonitor = ./evil\n", true),
+        ("vendor/lib/.git/config", "[remote \"origin\"]\n\turl = x\n", false),
+        ("vendor/lib/.git/hooks/pre-commit.sample", "#!/bin/sh\n", false),
+        ("vendor/lib/.git", "gitdir: ../../evil\n", true),
+        ("a/b/c/d/e/.git/hooks/pre-commit", "evil", true),
+    ];
+    for (path, text, told) in cases {
+        let (_folder, project, store) = workspace();
+        put(&project.join(path), text);
+        let changes = store.check(&project, false).unwrap();
+        let expected: Vec<&str> = if *told { vec![*path] } else { vec![] };
+        assert_eq!(names(&changes, &project), expected, "{path} with {text:?}");
+    }
 }

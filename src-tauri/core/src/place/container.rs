@@ -17,6 +17,7 @@ use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
 use crate::container::engine::Engine;
+use crate::container::held::Held;
 use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
 use crate::container::network::Inward;
@@ -103,6 +104,7 @@ impl Image {
 /// A container that has started and waits.
 #[derive(Debug)]
 pub struct Gate {
+    held: Box<Held>,
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
@@ -197,7 +199,7 @@ pub async fn enter(
         mounts: grant.mounts.into_iter().chain(image.fit.mounts()).collect(),
         homeless: image.fit.homeless,
         platform: image.platform.clone(),
-        environment: Vec::new(),
+        environment: project(&order.workspace),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
@@ -239,7 +241,9 @@ pub async fn enter(
         }
     };
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder, lent: lent.variables, inward })
+    let Prepared { id, name, ran_out, .. } = &prepared;
+    let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
+    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent: lent.variables, inward })
 }
 
 impl Gate {
@@ -249,7 +253,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder, lent, inward } = self;
+        let Self { held: _, prepared, order, holder, lent, inward } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -272,10 +276,22 @@ impl Gate {
         Err(released)
     }
 
+    /// The container, for whoever looks into it.
+    pub fn held(&self) -> Held {
+        (*self.held).clone()
+    }
+
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
     pub async fn discard(self) -> Exit {
         self.prepared.discard().await
     }
+}
+
+/// What tells programs inside which project they are in.
+fn project(workspace: &Workspace) -> Vec<(String, String)> {
+    // A name can hold what an environment cannot.
+    let name: String = workspace.name().chars().filter(|character| !character.is_control()).collect();
+    vec![("PROJECT_NAME".to_owned(), name), ("PROJECT_PATH".to_owned(), spec::WORKSPACE.to_owned())]
 }
 
 fn launch(order: &Order, conversation: Conversation) -> Launch {

@@ -13,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::agent::{Launched, Slot};
 use super::flip::Flip;
 use super::guarding::Guarding;
+use super::living::Life;
 use super::modes::Modes;
 use super::view::{AgentView, Queued, TurnView, Usage, View};
 use super::{Message, Opening, Summary, TabId};
@@ -48,6 +49,8 @@ pub(crate) enum Done {
     Container(super::flip::Report),
     /// Something of the guard's.
     Guard(super::guarding::Report),
+    /// Something of a living container's.
+    Life(super::living::Report),
 }
 
 /// Why the host's agent was not started.
@@ -70,6 +73,10 @@ pub(super) enum Deadline {
     Leave(u32),
     /// The container's machine has to leave the state that it entered as the n-th.
     Container(u32),
+    /// The container's next start was put off in the n-th state, until now.
+    Again(u32),
+    /// Somebody has to look after the container that lives in the n-th state.
+    Check(u32),
     /// What was not worth a picture of its own is told.
     Tell,
 }
@@ -111,6 +118,7 @@ pub(super) struct Actor {
     pub(super) offer: Offer,
     pub(super) usage: Usage,
     pub(super) guarding: Guarding,
+    pub(super) life: Life,
     /// Held while a container of the tab's may write to the workspace.
     pub(super) inside: Option<Inside>,
     /// True where the last run cut a turn off and none has begun since.
@@ -187,6 +195,7 @@ impl Actor {
             offer: Offer::default(),
             usage: Usage::default(),
             guarding: Guarding::Idle,
+            life: Life::default(),
             inside: None,
             interrupted: false,
             opened: SystemTime::now()
@@ -280,7 +289,8 @@ impl Actor {
                 }
             }
             Message::UseHost => self.on_use_host(),
-            Message::AnswerGuard { keep } => self.on_answer_guard(keep),
+            Message::Refresh => self.on_refresh(),
+            Message::AnswerGuard(answer) => self.on_answer_guard(answer),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
             Message::Install => self.on_install(),
@@ -303,6 +313,7 @@ impl Actor {
             Message::Done(Done::Installed { result }) => self.on_installed(result),
             Message::Done(Done::Container(report)) => self.on_container(report),
             Message::Done(Done::Guard(report)) => self.on_guard(report),
+            Message::Done(Done::Life(report)) => self.on_life(&report),
         }
     }
 
@@ -316,6 +327,8 @@ impl Actor {
                 Deadline::Interrupt(epoch) => self.on_no_interrupt(epoch),
                 Deadline::Leave(epoch) => self.on_no_leave(epoch),
                 Deadline::Container(entered) => self.on_container_too_slow(entered),
+                Deadline::Again(entered) => self.on_paused(entered),
+                Deadline::Check(entered) => self.on_check(entered),
                 // Whoever wakes the tab makes it tell.
                 Deadline::Tell => {}
             }

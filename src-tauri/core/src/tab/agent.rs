@@ -301,6 +301,9 @@ impl Actor {
             let Some(running) = self.slot.running() else { return };
             match line {
                 Output::Line { text, at } => {
+                    if running.place == Place::Container {
+                        self.life.heard(at);
+                    }
                     let heard = running.session.hear(&text);
                     if let Some(reply) = heard.reply {
                         running.process.input.send(reply);
@@ -410,7 +413,7 @@ impl Actor {
             }
             Place::Container => {
                 let left = if exit.left { format!(" {}.", RunError::Left) } else { String::new() };
-                self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure });
+                self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure }, exit.left);
             }
         }
     }

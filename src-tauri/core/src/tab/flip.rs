@@ -201,8 +201,12 @@ impl Actor {
         self.drive(Event::Failed(failure));
     }
 
-    pub(super) fn on_container_agent_gone(&mut self, failure: Failure) {
-        self.drive(Event::AgentGone(failure));
+    /// The agent in the container has ended by itself; `left` where its container may not be gone.
+    pub(super) fn on_container_agent_gone(&mut self, failure: Failure, left: bool) {
+        let unless_again = if left { Err(failure) } else { self.starts_again(failure) };
+        if let Err(failure) = unless_again {
+            self.drive(Event::AgentGone(failure));
+        }
         self.come_to_rest();
     }
 
@@ -287,6 +291,7 @@ impl Actor {
         self.flip.entering = self.flip.entering.saturating_sub(1);
         match result {
             Ok(gate) if self.is_wanted(entered) => {
+                self.life.holds(gate.held());
                 self.flip.gate = Some(gate);
                 self.open_gate();
             }
@@ -362,6 +367,7 @@ impl Actor {
         self.flip.since = SystemTime::now();
         self.flip.phase = None;
         self.flip.preparing = None;
+        self.life.passes_to(&after);
         if !matches!(after, State::Building { .. }) {
             self.flip.step = None;
         }
@@ -428,7 +434,19 @@ impl Actor {
         });
     }
 
+    /// The pause before a start is over.
+    pub(super) fn on_paused(&mut self, entered: u32) {
+        if entered == self.flip.entered && self.flip.state == State::Starting {
+            self.enter();
+        }
+    }
+
     fn enter(&mut self) {
+        if let Some(pause) = self.life.take_pause() {
+            self.flip.phase = Some("Waiting a moment before the agent is started again".to_owned());
+            self.deadline(pause, Deadline::Again(self.flip.entered));
+            return;
+        }
         let Some(image) = self.flip.image.clone() else {
             let failure =
                 Failure::new(Code::ImageMissing, "The image is not there", "It was not prepared.", "Press Retry.");
@@ -488,6 +506,10 @@ impl Actor {
         if let Some(waiting) = self.flip.running.take() {
             waiting.cancel();
         }
+        self.lives();
+        let fact = self.audit_fact();
+        self.flip.facts.retain(|known| known.0 != fact.0);
+        self.flip.facts.push(fact);
         self.flip.took = self.flip.clicked.take().map(|clicked| clicked.elapsed());
         if let Some(took) = self.flip.took {
             tracing::info!(tab = %self.id, milliseconds = took.as_secs_f64() * 1000.0, "click to running");

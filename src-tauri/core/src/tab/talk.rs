@@ -29,8 +29,12 @@ impl Actor {
             return;
         }
         let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
-        let Some(message) = self.queue.pop_front() else { return };
         let place = running.place;
+        if self.queue.is_empty() || (place == Place::Host && self.looks_before_a_turn()) {
+            return;
+        }
+        let Some(running) = self.slot.running() else { return };
+        let Some(message) = self.queue.pop_front() else { return };
         let reminder = (self.told_place != Some(place)).then(|| match place {
             Place::Host => launch::on_the_host(self.workspace.path()),
             Place::Container => launch::in_a_container(self.workspace.path()),
@@ -168,6 +172,7 @@ impl Actor {
                 }
             }
             Event::ModeIs(mode) => self.is_in_mode(mode),
+            Event::Alive => self.life.answered(at),
             Event::ModelIs(model) => self.model = model.or(self.model.take()),
             Event::ContextIs { tokens } => {
                 self.usage.context_tokens = tokens;
@@ -183,6 +188,7 @@ impl Actor {
                     running.came_back(call);
                 }
                 self.trying_again(None);
+                self.writes_down(&seen);
                 self.transcript.apply(seen, at);
             }
         }
@@ -245,7 +251,10 @@ impl Actor {
             return;
         }
         match outcome {
-            Outcome::Done => self.transcript.end_turn(None),
+            Outcome::Done => {
+                self.life.does_well();
+                self.transcript.end_turn(None);
+            }
             Outcome::Interrupted => self.transcript.end_turn(Some("Interrupted.")),
             // We asked for the end, so whatever it is called it is what we wanted (`PROTOCOL.md`, surprise 2).
             Outcome::Failed { .. } if asked => self.transcript.end_turn(Some("Interrupted.")),
@@ -267,6 +276,7 @@ impl Actor {
             }
             Outcome::SessionMissing => {}
         }
+        self.renew_if_due();
         self.deliver();
     }
 }

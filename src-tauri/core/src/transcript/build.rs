@@ -83,6 +83,7 @@ impl Transcript {
             | Event::TurnBegan { .. }
             | Event::Retrying(_)
             | Event::ContextIs { .. }
+            | Event::Alive
             | Event::ModeIs(_)
             | Event::ModelIs(_)
             | Event::TurnEnded(_) => {}

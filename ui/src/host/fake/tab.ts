@@ -222,7 +222,20 @@ export class FakeTab {
     }
   }
 
-  answerGuard(keep: boolean): void {
+  refresh(): void {
+    if (this.view.container.state !== "running") return;
+    const text = "The container is made anew, because you asked for it.";
+    this.add({ kind: "notice", topic: "container", text, detail: null });
+    this.contain({ state: "starting", phase: "Starting the container" });
+    this.#after(2 * STEP_MS, () => this.contain({ state: "running", phase: null }));
+  }
+
+  answerGuard(keep: boolean, path: string | null): void {
+    const left = path === null ? [] : (this.view.guard ?? []).filter((change) => change.path !== path);
+    if (left.length > 0) {
+      this.show({ guard: left });
+      return;
+    }
     const text = keep
       ? "You kept what the container has changed in files that run here."
       : "What the container has changed in files that run here was brought back.";

@@ -369,6 +369,8 @@ fn control_response(response: ControlResponse, requests: &mut HashMap<String, As
         (Asked::Mode(mode), None) => Some(Event::ModeIs(mode)),
         (Asked::Mode(_), Some(reason)) => Some(Event::Refused { what: "change the permission mode", reason }),
         (Asked::Model(model), None) => Some(Event::ModelIs((model != "default").then_some(model))),
+        // A refusal is as good a sign of life as an answer.
+        (Asked::Ping, _) => Some(Event::Alive),
         (Asked::Model(_), Some(reason)) => Some(Event::Refused { what: "change the model", reason }),
     }
 }

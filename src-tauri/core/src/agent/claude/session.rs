@@ -33,6 +33,7 @@ pub(super) enum Asked {
     Interrupt,
     Mode(Mode),
     Model(String),
+    Ping,
 }
 
 impl Session {
@@ -61,6 +62,13 @@ impl Session {
     pub fn interrupt(&mut self) -> String {
         let id = self.request(Asked::Interrupt);
         writer::interrupt(&id)
+    }
+
+    /// The line that asks for a sign of life. Only the last one is waited for.
+    pub fn ping(&mut self) -> String {
+        self.requests.retain(|_, asked| !matches!(asked, Asked::Ping));
+        let id = self.request(Asked::Ping);
+        writer::ping(&id)
     }
 
     /// The line that changes the permission mode.

@@ -28,6 +28,11 @@ pub fn interrupt(id: &str) -> String {
     request(id, &json!({"subtype": "interrupt"}))
 }
 
+/// Asks for something harmless, whose answer says that it lives.
+pub fn ping(id: &str) -> String {
+    request(id, &json!({"subtype": "mcp_status"}))
+}
+
 /// Changes the permission mode.
 pub fn set_mode(id: &str, mode: Mode) -> String {
     request(id, &json!({"subtype": "set_permission_mode", "mode": mode.as_str()}))

@@ -46,8 +46,8 @@ pub(super) struct Watched {
 /// What the engine's events told of the container.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Happened {
-    /// A process in it was killed for want of memory; not always the agent.
-    out_of_memory: bool,
+    /// How often a process in it was killed for want of memory; not always the agent.
+    ran_out: u32,
     /// It ended, with this code.
     died: Option<i64>,
 }
@@ -121,7 +121,13 @@ pub(super) async fn verdict(engine: Arc<Engine>, id: String) -> Option<i64> {
 }
 
 /// Follows the engine's events about the container: memory is told in no other way once it is gone.
-pub(super) async fn follow(engine: Arc<Engine>, id: String, since: u64, happened: watch::Sender<Happened>) {
+pub(super) async fn follow(
+    engine: Arc<Engine>,
+    id: String,
+    since: u64,
+    happened: watch::Sender<Happened>,
+    ran_out: watch::Sender<u32>,
+) {
     let filters = HashMap::from([
         ("container".to_owned(), vec![id]),
         ("event".to_owned(), vec!["oom".to_owned(), "die".to_owned()]),
@@ -131,7 +137,10 @@ pub(super) async fn follow(engine: Arc<Engine>, id: String, since: u64, happened
     while let Some(Ok(event)) = events.next().await {
         let code = || event.actor.as_ref()?.attributes.as_ref()?.get("exitCode")?.parse().ok();
         match event.action.as_deref() {
-            Some("oom") => happened.send_modify(|happened| happened.out_of_memory = true),
+            Some("oom") => {
+                happened.send_modify(|happened| happened.ran_out += 1);
+                ran_out.send_modify(|count| *count += 1);
+            }
             Some("die") => happened.send_modify(|happened| happened.died = Some(code().unwrap_or(-1))),
             _ => {}
         }
@@ -187,7 +196,7 @@ async fn judge(watched: &mut Watched, code: Option<i64>) -> (Option<i32>, bool) 
         }
         let happened = *watched.happened.borrow();
         code = code.or(happened.died.filter(|&code| code >= 0));
-        out_of_memory = happened.out_of_memory || inspected_out_of_memory(watched).await;
+        out_of_memory = happened.ran_out > 0 || inspected_out_of_memory(watched).await;
     }
     let code = code.and_then(|code| i32::try_from(code).ok());
     (code, out_of_memory && code == Some(137))

@@ -1,0 +1,310 @@
+//! What Gemra has made at an engine: containers, images, volumes and networks, found by their labels, with their sizes;
+//! and removing what of it nobody uses. Nothing without our labels is listed, let alone touched.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bollard::query_parameters::{
+    DataUsageOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
+    ListVolumesOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
+};
+
+use super::engine::{self, Engine, EngineError};
+use super::{labels, run, stats};
+
+/// How long the engine may take over sizes, for which it walks through files.
+const SIZES: Duration = Duration::from_mins(1);
+/// Volumes that all projects share: the agents' own folder and caches.
+const SHARED: [&str; 2] = ["gemra-claude-", "gemra-cache-"];
+
+/// A container of Gemra's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Container {
+    /// The engine's id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The running Gemra that made it.
+    pub instance: String,
+    /// The tab that it serves.
+    pub tab: String,
+    /// The workspace's path on the host.
+    pub workspace: String,
+    /// As the engine names its state, such as `running`.
+    pub state: String,
+    /// When it was made.
+    pub since: SystemTime,
+    /// Its image.
+    pub image: String,
+}
+
+/// What kind of thing is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A container.
+    Container,
+    /// An image.
+    Image,
+    /// A volume.
+    Volume,
+    /// A network.
+    Network,
+}
+
+impl Kind {
+    /// In a word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Image => "image",
+            Self::Volume => "volume",
+            Self::Network => "network",
+        }
+    }
+}
+
+/// Something of Gemra's at an engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// What it is.
+    pub kind: Kind,
+    /// The engine's id; of a volume its name.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The workspace that it was made for, where one alone uses it.
+    pub workspace: Option<String>,
+    /// Its size in bytes, where the engine tells it.
+    pub size: Option<u64>,
+    /// True where something uses it.
+    pub used: bool,
+}
+
+/// What became of a clean-up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Pruned {
+    /// What is gone.
+    pub removed: Vec<Holding>,
+    /// What stayed, and why.
+    pub stayed: Vec<(Holding, String)>,
+}
+
+/// The containers of all instances, or of one.
+///
+/// # Errors
+/// [`EngineError`] where the engine would not list them.
+pub async fn containers(engine: &Engine, instance: Option<&str>) -> Result<Vec<Container>, EngineError> {
+    let filters = labels::filter(instance.map(|instance| format!("{}={instance}", labels::INSTANCE)));
+    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
+    let found = patient("which containers there are", engine.api().list_containers(Some(options))).await?;
+    let mut all: Vec<Container> = found
+        .into_iter()
+        .filter_map(|one| {
+            let labels = one.labels.unwrap_or_default();
+            let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
+            let names = one.names.unwrap_or_default();
+            // What a user runs from our image inherits its labels, and is the user's.
+            let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| name.starts_with("gemra-"))?;
+            let made = u64::try_from(one.created.unwrap_or_default()).unwrap_or_default();
+            Some(Container {
+                id: one.id?,
+                name: name.to_owned(),
+                instance: label(labels::INSTANCE),
+                tab: label(labels::TAB),
+                workspace: label(labels::WORKSPACE),
+                state: one.state.map(|state| state.to_string()).unwrap_or_default(),
+                since: UNIX_EPOCH + Duration::from_secs(made),
+                image: one.image.unwrap_or_default(),
+            })
+        })
+        .collect();
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+/// How much memory a container uses, in bytes; `None` where it does not run or the engine does not tell.
+pub async fn memory(engine: &Engine, container: &Container) -> Option<u64> {
+    if container.state != "running" {
+        return None;
+    }
+    stats::now(engine, &container.id).await.ok().map(|usage| usage.memory)
+}
+
+/// Everything of Gemra's, the largest first within each kind.
+///
+/// # Errors
+/// [`EngineError`] where the engine would not list it.
+pub async fn all(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
+    // Six questions at once are a lot to carry around.
+    Box::pin(look(engine)).await
+}
+
+async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
+    let api = engine.api();
+    let ours = labels::filter([]);
+    let containers = ListContainersOptionsBuilder::new().all(true).size(true).filters(&ours).build();
+    let every = ListContainersOptionsBuilder::new().all(true).build();
+    let images = ListImagesOptionsBuilder::new().filters(&ours).build();
+    let volumes = ListVolumesOptionsBuilder::new().filters(&ours).build();
+    let networks = ListNetworksOptionsBuilder::new().filters(&ours).build();
+    let (containers, every, images, volumes, networks, sizes) = tokio::try_join!(
+        patient("which containers there are", api.list_containers(Some(containers))),
+        patient("which containers there are", api.list_containers(Some(every))),
+        patient("which images there are", api.list_images(Some(images))),
+        patient("which volumes there are", api.list_volumes(Some(volumes))),
+        patient("which networks there are", api.list_networks(Some(networks))),
+        volume_sizes(engine),
+    )?;
+    let used_images: BTreeSet<String> = every.iter().filter_map(|one| one.image_id.clone()).collect();
+    let mounted: BTreeSet<String> =
+        every.iter().flat_map(|one| one.mounts.iter().flatten()).filter_map(|mount| mount.name.clone()).collect();
+    let size = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    let workspace = |labels: Option<&HashMap<String, String>>| labels?.get(labels::WORKSPACE).cloned();
+    let mut all = Vec::new();
+    for one in containers {
+        let name = one.names.iter().flatten().map(|name| name.trim_start_matches('/').to_owned()).next();
+        let (Some(id), Some(name)) = (one.id, name.filter(|name| name.starts_with("gemra-"))) else { continue };
+        // One that was only made may be about to start.
+        let ended = one.state.is_some_and(|state| matches!(state.to_string().as_str(), "exited" | "dead"));
+        let workspace = workspace(one.labels.as_ref());
+        all.push(Holding { kind: Kind::Container, id, name, workspace, size: size(one.size_rw), used: !ended });
+    }
+    for one in images {
+        let name = one.repo_tags.first().cloned().unwrap_or_else(|| one.id.chars().take(19).collect());
+        let used = used_images.contains(&one.id);
+        all.push(Holding { kind: Kind::Image, id: one.id, name, workspace: None, size: size(Some(one.size)), used });
+    }
+    for one in volumes.volumes.unwrap_or_default() {
+        let workspace = workspace(Some(&one.labels)).filter(|_| !is_shared(&one.name));
+        let used = mounted.contains(&one.name);
+        let size = sizes.get(&one.name).copied();
+        all.push(Holding { kind: Kind::Volume, id: one.name.clone(), name: one.name, workspace, size, used });
+    }
+    for one in networks {
+        let (Some(id), Some(name)) = (one.id, one.name) else { continue };
+        // A network in use refuses to go, which says it better than a list.
+        let used = every.iter().any(|container| {
+            let settings = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+            settings.is_some_and(|networks| networks.contains_key(&name))
+        });
+        let workspace = workspace(one.labels.as_ref());
+        all.push(Holding { kind: Kind::Network, id, name, workspace, size: None, used });
+    }
+    all.sort_by(|one, other| (one.kind, other.size, &one.name).cmp(&(other.kind, one.size, &other.name)));
+    Ok(all)
+}
+
+/// Removes what was chosen of what is listed, where nobody uses it.
+///
+/// # Errors
+/// [`EngineError`] where the engine would not list what there is.
+pub async fn prune(engine: &Engine, chosen: &[Holding]) -> Result<Pruned, EngineError> {
+    let there = all(engine).await?;
+    let mut pruned = Pruned::default();
+    for one in there {
+        // What has come into use since it was shown stays.
+        let meant = chosen.iter().any(|known| known.kind == one.kind && known.id == one.id);
+        if !meant || one.used {
+            continue;
+        }
+        match remove(engine, &one).await {
+            Ok(()) => pruned.removed.push(one),
+            Err(error) => pruned.stayed.push((one, error.to_string())),
+        }
+    }
+    Ok(pruned)
+}
+
+/// Removes the volumes of one project that nothing uses: not those that all projects share.
+///
+/// # Errors
+/// [`EngineError`] where the engine would not list them.
+pub async fn clean_volumes(engine: &Engine, workspace: &str) -> Result<Pruned, EngineError> {
+    let own = |one: &Holding| one.kind == Kind::Volume && one.workspace.as_deref() == Some(workspace);
+    let chosen: Vec<Holding> = all(engine).await?.into_iter().filter(|one| own(one) && !one.used).collect();
+    prune(engine, &chosen).await
+}
+
+/// Stops and removes one of our containers, whoever's it is.
+///
+/// # Errors
+/// [`EngineError`] where the engine would not, or has no such container of ours.
+pub async fn stop(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    let refused = |cause: String| EngineError::Refused { call: "to stop a container", cause };
+    let known = containers(engine, None).await?.into_iter().any(|one| one.id == id);
+    if !known {
+        return Err(refused("it is none of Gemra's, or is gone".to_owned()));
+    }
+    run::force_remove(engine, id).await.map_err(|error| refused(error.to_string()))
+}
+
+fn is_shared(volume: &str) -> bool {
+    SHARED.iter().any(|kind| volume.starts_with(kind))
+}
+
+async fn remove(engine: &Engine, one: &Holding) -> Result<(), EngineError> {
+    let api = engine.api();
+    match one.kind {
+        Kind::Container => {
+            let forced = run::force_remove(engine, &one.id).await;
+            forced.map_err(|error| EngineError::Refused { call: "to remove a container", cause: error.to_string() })
+        }
+        Kind::Image => {
+            let options = RemoveImageOptionsBuilder::new().force(false).build();
+            // By its name, so that another name that somebody gave it keeps it alive.
+            let named = if one.name.contains(':') && !one.name.starts_with("sha256:") { &one.name } else { &one.id };
+            patient("to remove an image", api.remove_image(named, Some(options), None)).await.map(drop)
+        }
+        Kind::Volume => patient("to remove a volume", api.remove_volume(&one.id, None::<RemoveVolumeOptions>)).await,
+        Kind::Network => patient("to remove a network", api.remove_network(&one.id)).await,
+    }
+}
+
+/// The volumes' sizes; none where the engine does not tell them in a way that is understood.
+async fn volume_sizes(engine: &Engine) -> Result<HashMap<String, u64>, EngineError> {
+    let asked = engine.api().df(None::<DataUsageOptions>);
+    let told = match tokio::time::timeout(SIZES, asked).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(error)) => {
+            tracing::debug!(error = engine::words(&error), "the engine does not tell sizes");
+            return Ok(HashMap::new());
+        }
+        Err(_) => return Err(EngineError::Timeout { call: "how much room is used", limit: SIZES }),
+    };
+    let volumes = told.volume_usage.and_then(|usage| usage.items).unwrap_or_default();
+    Ok(volumes
+        .into_iter()
+        .filter_map(|volume| {
+            let name = volume.get("Name")?.as_str()?.to_owned();
+            Some((name, volume.get("UsageData")?.get("Size")?.as_u64()?))
+        })
+        .collect())
+}
+
+async fn patient<T>(
+    call: &'static str,
+    asked: impl Future<Output = Result<T, bollard::errors::Error>>,
+) -> Result<T, EngineError> {
+    match tokio::time::timeout(SIZES, asked).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => Err(EngineError::Refused { call, cause: engine::words(&error) }),
+        Err(_) => Err(EngineError::Timeout { call, limit: SIZES }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_projects_share_is_no_projects_own() {
+        for (name, shared) in [
+            ("gemra-claude-1000", true),
+            ("gemra-cache-0", true),
+            ("gemra-folder-0123abcd", false),
+            ("somebody-elses", false),
+        ] {
+            assert_eq!(is_shared(name), shared, "{name}");
+        }
+    }
+}
