@@ -143,14 +143,14 @@ fn is_domain(text: &str) -> bool {
         return false;
     }
     let name = text.strip_prefix("*.").unwrap_or(text);
-    let part = |part: &str| {
+    let word = |part: &str| {
         !part.is_empty()
             && part.len() <= 63
             && !part.starts_with('-')
             && !part.ends_with('-')
             && part.chars().all(|letter| letter.is_alphanumeric() || letter == '-' || letter == '_')
     };
-    name.len() <= 253 && name.split('.').all(part) && (name.len() == text.len() || name.contains('.'))
+    name.len() <= 253 && name.split('.').all(word) && (name.len() == text.len() || name.contains('.'))
 }
 
 /// A registry's host, a path, a tag, a digest; the engine has the last word.
