@@ -343,10 +343,10 @@ export function written(field: Field, wishes: Wishes): string {
 
 /** What is written in a field, as a wish. A number that is none is NaN; nothing is no wish. */
 export function read(field: Field, text: string): Wishes {
-  return { [field.key]: value(field, text) } as Wishes;
+  return { [field.key]: meant(field, text) } as Wishes;
 }
 
-function value(field: Field, text: string): unknown {
+function meant(field: Field, text: string): unknown {
   const trimmed = text.trim();
   if (trimmed === "") return undefined;
   const lines = text
