@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::agent::claude::{find, sessions};
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
+use crate::container::network::probe::Lately;
 use crate::container::{network, sweep};
 use crate::digest::hexadecimal;
 use crate::environment::Environment;
@@ -38,6 +39,7 @@ pub struct Surroundings {
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
+    tried: Lately,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -84,6 +86,7 @@ impl Surroundings {
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
             guard,
+            tried: Lately::default(),
             inside: Arc::default(),
         }
     }
@@ -106,6 +109,11 @@ impl Surroundings {
     /// The user's settings, as they change.
     pub(crate) fn watch_settings(&self) -> watch::Receiver<Settings> {
         self.settings.clone()
+    }
+
+    /// What containers have found on the host's network.
+    pub(crate) fn tried(&self) -> &Lately {
+        &self.tried
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones
