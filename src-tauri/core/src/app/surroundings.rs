@@ -11,6 +11,7 @@ use crate::agent::claude::{find, sessions};
 use crate::audit::Audit;
 use crate::container::engine::{Engine, EngineError};
 use crate::container::image::Builds;
+use crate::container::network::probe::Lately;
 use crate::container::{network, sweep};
 use crate::credentials::Credentials;
 use crate::digest::hexadecimal;
@@ -44,6 +45,7 @@ pub struct Surroundings {
     guard: guard::Store,
     projects: Projects,
     audit: Audit,
+    tried: Lately,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -97,6 +99,7 @@ impl Surroundings {
             guard,
             projects,
             audit,
+            tried: Lately::default(),
             inside: Arc::default(),
         }
     }
@@ -124,6 +127,11 @@ impl Surroundings {
     /// The user's settings, as they change.
     pub(crate) fn watch_settings(&self) -> watch::Receiver<Settings> {
         self.settings.clone()
+    }
+
+    /// What containers have found on the host's network.
+    pub(crate) fn tried(&self) -> &Lately {
+        &self.tried
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones

@@ -11,7 +11,7 @@ mod relay;
 pub mod rewrite;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -132,6 +132,8 @@ pub struct Held {
     /// The ports of this machine's loopback that are led to, and how the container calls them.
     relays: BTreeMap<u16, (String, u16)>,
     ports: BTreeSet<u16>,
+    /// Where we listen in the container's network.
+    ours: Vec<SocketAddr>,
     guest: Guest,
     end: CancellationToken,
     _guard: DropGuard,
@@ -190,6 +192,7 @@ pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError>
         proxy: None,
         relays: BTreeMap::new(),
         ports,
+        ours: Vec::new(),
         guest: Guest::default(),
         _guard: end.clone().drop_guard(),
         end,
@@ -271,6 +274,7 @@ impl Held {
                     let (ear, at) = ear.map_err(|source| NetworkError::Listen { address: gateway, source })?;
                     ear.listen(self.end.clone(), move |client| relay::serve(port, client));
                     self.relays.insert(port, (HOST.to_owned(), at.port()));
+                    self.ours.push(at);
                 }
             }
             Way::Sockets(folder) => {
@@ -314,6 +318,11 @@ impl Held {
         }
     }
 
+    /// Where the container is to find this program in its network.
+    pub fn ours(&self) -> &[SocketAddr] {
+        &self.ours
+    }
+
     /// The ports of this machine's loopback that are led to.
     pub fn relayed(&self) -> Vec<u16> {
         self.relays.keys().copied().collect()
@@ -334,6 +343,7 @@ impl Held {
                 let bound = Ear::at(gateway, 0, Arc::clone(&self.guest)).await;
                 let (ear, at) = bound.map_err(|source| NetworkError::Listen { address: gateway, source })?;
                 self.proxy = Some(format!("http://{at}"));
+                self.ours.push(at);
                 ear
             }
             Way::Sockets(folder) => {
@@ -370,4 +380,63 @@ fn proxied(proxy: &str) -> Vec<(String, String)> {
 /// The host of the model's API where the user names none.
 pub fn usual_api() -> Target {
     Target { host: allow::Host::Name("api.anthropic.com".to_owned()), port: 443 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn variables_are_said_as_they_hold_inside() {
+        let before = variables(&[
+            ("ANTHROPIC_BASE_URL", "http://localhost:4000/v1"),
+            ("ANTHROPIC_API_KEY", "key"),
+            ("HTTPS_PROXY", "http://127.0.0.1:3128"),
+            ("no_proxy", "corp.example"),
+        ]);
+        let relays = BTreeMap::from([(4000, (HOST.to_owned(), 4000)), (3128, (HOST.to_owned(), 40001))]);
+        let mut bridge = before.clone();
+        Inward { isolated: false, relays: relays.clone() }.rewrite(&mut bridge);
+        let expected = variables(&[
+            ("ANTHROPIC_BASE_URL", "http://host.docker.internal:4000/v1"),
+            ("ANTHROPIC_API_KEY", "key"),
+            ("HTTPS_PROXY", "http://host.docker.internal:40001"),
+            ("no_proxy", "corp.example,host.docker.internal"),
+            ("NO_PROXY", "host.docker.internal"),
+        ]);
+        assert_eq!(bridge, expected, "on a bridge the user's proxies stay, and the API is reached past them");
+        let mut isolated = before.clone();
+        Inward { isolated: true, relays }.rewrite(&mut isolated);
+        let expected =
+            variables(&[("ANTHROPIC_BASE_URL", "http://host.docker.internal:4000/v1"), ("ANTHROPIC_API_KEY", "key")]);
+        assert_eq!(isolated, expected, "where it is isolated, the container's own variables name the only proxy");
+        let mut host = before.clone();
+        Inward { isolated: false, relays: BTreeMap::new() }.rewrite(&mut host);
+        assert_eq!(host, before, "on the host's network everything holds as it is");
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn sockets_lie_at_paths_of_any_length_and_go_with_their_folder() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("long".repeat(40)).join("container");
+        let folder = Folder::make(path.clone()).unwrap();
+        let ear = folder.listen("proxy").unwrap();
+        let end = CancellationToken::new();
+        ear.listen(end.clone(), |mut stream| async move { drop(stream.write_all(b"welcome").await) });
+        // As a container sees it: at a short path.
+        let short = temporary.path().join("s");
+        std::os::unix::fs::symlink(folder.shared(), &short).unwrap();
+        let mut stream = tokio::net::UnixStream::connect(short.join("proxy")).await.unwrap();
+        let mut said = String::new();
+        stream.read_to_string(&mut said).await.unwrap();
+        assert_eq!(said, "welcome", "whoever has the folder is served");
+        drop(folder);
+        assert!(!path.exists(), "nothing is left of it");
+    }
 }

@@ -1,10 +1,11 @@
 //! What a container really reaches: tried from inside, and not assumed. It knows which addresses to try, and not what
 //! follows from the answer.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
@@ -18,24 +19,28 @@ use crate::container::engine::{self, Engine};
 /// How long this machine takes at most to reach an address, so that the container is asked to try the same.
 const OUTWARDS: Duration = Duration::from_secs(3);
 /// How long all tries inside may take together.
-const INSIDE: Duration = Duration::from_mins(1);
-/// Tries to connect to each pair of an address and a port, side by side, with whatever the image has. It says a line
+const INSIDE: Duration = Duration::from_mins(2);
+/// How long what was found on the host's network holds.
+const LATELY: Duration = Duration::from_mins(10);
+/// How many seconds a try may take where it matters most, and where it leads outwards. A machine under load is slow.
+const SECONDS: [&str; 2] = ["30", "8"];
+/// Tries to connect to each address and port, side by side, with whatever the image has. It says a line
 /// for each that can be reached, and `tried` at the end; without that, nothing inside could try.
 const SCRIPT: &str = r#"
 if command -v bash >/dev/null && command -v timeout >/dev/null; then
-  try() { timeout 4 bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }
+  try() { timeout "$3" bash -c 'exec 3<>"/dev/tcp/$0/$1"' "$1" "$2"; }
 elif command -v node >/dev/null; then
-  try() { node -e 'const [host, port] = process.argv.slice(1);
+  try() { node -e 'const [host, port, seconds] = process.argv.slice(1);
     const s = require("node:net").connect({ host, port: Number(port) }, () => process.exit(0));
-    s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), 4000);' "$1" "$2"; }
+    s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), seconds * 1000);' "$1" "$2" "$3"; }
 elif command -v python3 >/dev/null; then
-  try() { python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 4)' "$1" "$2"; }
+  try() { python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), int(sys.argv[3]))' "$1" "$2" "$3"; }
 else
   exit 0
 fi
-while [ $# -gt 1 ]; do
-  { try "$1" "$2" 2>/dev/null && echo "reached $1 $2"; } &
-  shift 2
+while [ $# -gt 2 ]; do
+  { try "$1" "$2" "$3" 2>/dev/null && echo "reached $1 $2"; } &
+  shift 3
 done
 wait
 echo tried
@@ -48,6 +53,8 @@ pub struct Finding {
     pub loopback: bool,
     /// The outside.
     pub outside: Outside,
+    /// Every port of ours that the container is to use was reached.
+    pub ours: bool,
 }
 
 /// Whether the outside was reached.
@@ -72,11 +79,41 @@ pub enum NoFinding {
     Failed(String),
 }
 
-/// Tries from inside the container. `outside` are addresses beyond this machine.
+/// What was found on the host's network of each engine: there every container finds the same, and to try takes a
+/// processor's time, of which other containers have need while they start.
+#[derive(Debug, Default)]
+pub struct Lately {
+    known: tokio::sync::Mutex<BTreeMap<String, (Instant, Finding)>>,
+}
+
+impl Lately {
+    /// As [`look`], unless it was looked lately; whoever comes while somebody looks waits for that.
+    ///
+    /// # Errors
+    /// As [`look`].
+    pub async fn look(&self, engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<Finding, NoFinding> {
+        let mut known = self.known.lock().await;
+        let address = engine.address().to_string();
+        if let Some((_, finding)) = known.get(&address).filter(|(at, _)| at.elapsed() < LATELY) {
+            return Ok(*finding);
+        }
+        let finding = look(engine, id, outside, &[]).await?;
+        known.insert(address, (Instant::now(), finding));
+        Ok(finding)
+    }
+}
+
+/// Tries from inside the container. `outside` are addresses beyond this machine, `ours` are those at which it is to find
+/// this program.
 ///
 /// # Errors
 /// [`NoFinding`] where nothing could be tried.
-pub async fn look(engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<Finding, NoFinding> {
+pub async fn look(
+    engine: &Engine,
+    id: &str,
+    outside: &[SocketAddr],
+    ours: &[SocketAddr],
+) -> Result<Finding, NoFinding> {
     let failed = |error: std::io::Error| NoFinding::Failed(error.to_string());
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
     let own = listener.local_addr().map_err(failed)?;
@@ -89,7 +126,9 @@ pub async fn look(engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<F
         }
     }));
     let reachable = reachable(outside).await;
-    let said = tokio::time::timeout(INSIDE, run(engine, id, std::iter::once(&own).chain(&reachable)));
+    let matter = std::iter::once(&own).chain(ours).map(|address| (address, SECONDS[0]));
+    let outwards = reachable.iter().map(|address| (address, SECONDS[1]));
+    let said = tokio::time::timeout(INSIDE, run(engine, id, matter.chain(outwards)));
     let said = said.await.map_err(|_| NoFinding::Failed(format!("it took longer than {INSIDE:?}")))??;
     if !said.lines().any(|line| line == "tried") {
         return Err(NoFinding::NoTool);
@@ -103,7 +142,8 @@ pub async fn look(engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<F
         all if all.iter().any(reached) => Outside::Reached,
         _ => Outside::Closed,
     };
-    Ok(Finding { loopback: reached(&own) && seen.load(Ordering::Acquire), outside })
+    let loopback = reached(&own) && seen.load(Ordering::Acquire);
+    Ok(Finding { loopback, outside, ours: ours.iter().all(reached) })
 }
 
 /// Addresses beyond this machine: where the model's API is, and the servers of names.
@@ -132,11 +172,15 @@ async fn reachable(outside: &[SocketAddr]) -> Vec<SocketAddr> {
     futures_util::future::join_all(tries).await.into_iter().flatten().collect()
 }
 
-async fn run(engine: &Engine, id: &str, addresses: impl Iterator<Item = &SocketAddr>) -> Result<String, NoFinding> {
+async fn run<'a>(
+    engine: &Engine,
+    id: &str,
+    addresses: impl Iterator<Item = (&'a SocketAddr, &'static str)>,
+) -> Result<String, NoFinding> {
     let words = |error: bollard::errors::Error| NoFinding::Failed(engine::words(&error));
     let mut command = ["/bin/sh", "-c", SCRIPT, "probe"].map(str::to_owned).to_vec();
-    for address in addresses {
-        command.extend([address.ip().to_string(), address.port().to_string()]);
+    for (address, seconds) in addresses {
+        command.extend([address.ip().to_string(), address.port().to_string(), seconds.to_owned()]);
     }
     let config = ExecConfig { attach_stdout: Some(true), cmd: Some(command), ..ExecConfig::default() };
     let exec = engine.api().create_exec(id, config).await.map_err(words)?.id;

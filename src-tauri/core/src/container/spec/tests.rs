@@ -130,6 +130,24 @@ fn the_host_is_found_on_every_network() {
 }
 
 #[test]
+fn a_network_of_its_own_is_named_and_asks_nobody_for_names() {
+    let plan = made(|wish| {
+        wish.network = Network::Isolated;
+        wish.network_name = Some("gemra-net-1".to_owned());
+        wish.host_address = Some([172, 18, 0, 1].into());
+    });
+    let config = host(&plan);
+    assert_eq!(config.network_mode.as_deref(), Some("gemra-net-1"), "its own network");
+    assert_eq!(config.dns.as_deref(), Some(["127.0.0.1".to_owned()].as_slice()), "where nobody answers");
+    let entry = "host.docker.internal:172.18.0.1".to_owned();
+    assert_eq!(config.extra_hosts.as_deref(), Some([entry].as_slice()), "and this machine's address in it");
+    let plan = made(|wish| wish.network = Network::None);
+    assert_eq!(host(&plan).network_mode.as_deref(), Some("none"), "or none at all");
+    assert_eq!(host(&plan).extra_hosts, None, "where this machine has no address");
+    assert_eq!(host(&made(|_| {})).dns, None, "elsewhere the engine's servers of names are used");
+}
+
+#[test]
 fn the_workspace_is_at_both_paths_and_nothing_else_of_the_host() {
     let usual = [
         "gemra-claude-1000 -> /home/node/.claude",

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -106,13 +107,15 @@ impl Network {
         let mut settings = self.order.surroundings.watch_settings();
         settings.mark_changed();
         let beyond = probe::beyond(&self.api).await;
-        let found = probe::look(engine, id, &beyond).await;
+        let found = match choice {
+            NetworkChoice::Host => self.order.surroundings.tried().look(engine, id, &beyond).await,
+            _ => probe::look(engine, id, &beyond, self.held.ours()).await,
+        };
         tracing::info!(tab = %self.order.tab, ?choice, ?found, "what a container reaches");
-        if choice == NetworkChoice::Isolated
-            && let Ok(finding) = &found
-            && (finding.loopback || finding.outside == Outside::Reached)
+        if let Ok(finding) = &found
+            && let Some(failure) = contradiction(choice, finding, self.held.ours())
         {
-            news(News::Failed(not_isolated(finding)));
+            news(News::Failed(failure));
         }
         let words = format!("{}\n{}", in_words(&self.held), tried(choice, &found));
         while settings.changed().await.is_ok() {
@@ -219,14 +222,30 @@ fn tried(choice: NetworkChoice, found: &Result<Finding, NoFinding>) -> String {
     format!("Tried from inside: {loopback}, {outside}")
 }
 
-fn not_isolated(finding: &Finding) -> Failure {
+/// Why the container must not go on, where it has not the network that was promised.
+fn contradiction(choice: NetworkChoice, finding: &Finding, ours: &[SocketAddr]) -> Option<Failure> {
+    let escapes = finding.loopback || finding.outside == Outside::Reached;
+    if choice != NetworkChoice::Isolated || !escapes {
+        let ports: Vec<String> = ours.iter().map(ToString::to_string).collect();
+        return (!finding.ours).then(|| {
+            Failure::new(
+                Code::NetworkFailed,
+                "The container does not reach Gemra",
+                format!(
+                    "From inside, nothing answers at {}, where Gemra listens for this container alone. A firewall of this machine's may stand between.",
+                    ports.join(" and ")
+                ),
+                "Let the firewall accept what comes from the engine's networks to this machine, or choose another network in the settings; then press Retry.",
+            )
+        });
+    }
     let what = if finding.loopback { "this machine's loopback" } else { "the outside" };
-    Failure::new(
+    Some(Failure::new(
         Code::NotIsolated,
         "The container was not isolated",
         format!("From inside it, {what} could be reached by another way than Gemra's, so it was stopped."),
         "See what the engine's own configuration makes of an internal network, or choose another network in the settings; then press Retry.",
-    )
+    ))
 }
 
 #[cfg(test)]
@@ -253,8 +272,29 @@ mod tests {
     }
 
     #[test]
+    fn what_contradicts_the_promise_ends_the_container() {
+        let isolated = NetworkChoice::Isolated;
+        let cases = [
+            (isolated, (false, Outside::Closed, true), None),
+            (isolated, (false, Outside::Unknown, true), None),
+            (isolated, (false, Outside::Reached, true), Some(Code::NotIsolated)),
+            (isolated, (true, Outside::Closed, true), Some(Code::NotIsolated)),
+            (isolated, (false, Outside::Closed, false), Some(Code::NetworkFailed)),
+            (NetworkChoice::Bridge, (false, Outside::Reached, true), None),
+            (NetworkChoice::Bridge, (false, Outside::Reached, false), Some(Code::NetworkFailed)),
+            (NetworkChoice::Host, (true, Outside::Reached, true), None),
+            (NetworkChoice::Host, (false, Outside::Closed, true), None),
+        ];
+        for (choice, (loopback, outside, ours), code) in cases {
+            let finding = Finding { loopback, outside, ours };
+            let failure = contradiction(choice, &finding, &[]);
+            assert_eq!(failure.map(|failure| failure.code), code, "{choice:?} {finding:?}");
+        }
+    }
+
+    #[test]
     fn the_try_is_told_as_it_was() {
-        let finding = |loopback, outside| Ok(Finding { loopback, outside });
+        let finding = |loopback, outside| Ok(Finding { loopback, outside, ours: true });
         let cases = [
             (NetworkChoice::Host, finding(true, Outside::Reached), "loopback is there, the outside is there"),
             (NetworkChoice::Host, finding(false, Outside::Reached), "virtual machine"),
