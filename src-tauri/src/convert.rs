@@ -2,6 +2,7 @@
 //! does not compile until somebody has decided whether the page sees it.
 
 mod frames;
+mod image;
 mod settings;
 mod tab;
 mod transcript;

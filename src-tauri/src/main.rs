@@ -108,6 +108,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::retry_turn,
             commands::toggle_container,
             commands::use_host,
+            commands::rebuild,
             commands::answer_guard,
             commands::set_model,
             commands::set_mode,
@@ -116,6 +117,10 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::start_fresh,
             commands::complete_path,
             commands::save_settings,
+            commands::templates,
+            commands::write_template,
+            commands::save_image,
+            commands::load_image,
             commands::dismiss_problem,
         ])
         .setup(move |tauri| {

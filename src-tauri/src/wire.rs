@@ -5,6 +5,7 @@
 //! The TypeScript in `ui/src/host/wire/` is generated from here (`cargo xtask test shell` checks that it is fresh).
 
 pub(crate) mod frames;
+pub(crate) mod image;
 pub(crate) mod requests;
 pub(crate) mod settings;
 pub(crate) mod tab;
@@ -27,6 +28,8 @@ mod tests {
         // Everything else is reached from these.
         super::frames::WindowFrame::export_all(&config).unwrap();
         super::frames::TabFrame::export_all(&config).unwrap();
+        super::image::Template::export_all(&config).unwrap();
+        super::image::ImageProgress::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
     }

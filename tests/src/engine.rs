@@ -7,6 +7,7 @@ mod base;
 mod daemon;
 pub mod desk;
 pub mod lab;
+pub mod registry;
 pub mod see;
 
 use std::path::PathBuf;

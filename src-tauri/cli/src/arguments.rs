@@ -1,4 +1,6 @@
-//! The command line: `gemra doctor [--json]`, `--version`, `--help`. It decides nothing about what the commands find.
+//! The command line: `gemra doctor [--json]`, `gemra image …`, `--version`, `--help`. It decides nothing about what the commands find.
+
+use crate::image::Order;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -8,6 +10,8 @@ pub(crate) enum Arguments {
         /// For programs, not for people.
         json: bool,
     },
+    /// Do something about images.
+    Image(Order),
     /// Say this and end well.
     Say(String),
 }
@@ -32,6 +36,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
             }
             Arguments::Doctor { json }
         }
+        "image" => match image(&mut arguments)? {
+            Some(order) => Arguments::Image(order),
+            None => return Ok(Arguments::Say(HELP.to_owned())),
+        },
         "--version" | "-V" => Arguments::Say(format!("gemra {}", env!("CARGO_PKG_VERSION"))),
         "--help" | "-h" => Arguments::Say(HELP.to_owned()),
         other => return unknown(other),
@@ -42,12 +50,30 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
     }
 }
 
+/// What is asked of images; none where help is.
+fn image(arguments: &mut impl Iterator<Item = String>) -> Result<Option<Order>, String> {
+    let see = "see gemra --help";
+    let what = arguments.next().ok_or_else(|| format!("image needs one of list, save, load; {see}"))?;
+    let mut next = |name: &str| arguments.next().ok_or_else(|| format!("image {what} needs {name}; {see}"));
+    match what.as_str() {
+        "list" => Ok(Some(Order::List)),
+        "save" => Ok(Some(Order::Save { name: next("an image's name")?, file: next("a file")? })),
+        "load" => Ok(Some(Order::Load { file: next("a file")? })),
+        "--help" | "-h" => Ok(None),
+        other => Err(format!("{other:?} is not known; {see}")),
+    }
+}
+
 const HELP: &str = "Gemra: a coding agent in chat tabs, on the host or in a container
 
 Usage: gemra COMMAND
 
   doctor [--json]  look at what Gemra needs: the Claude CLI, the container engine, the settings.
                    Ends with code 0 if chat on the host works, else with 1; changes nothing
+  image list       the images that Gemra has built at the engine
+  image save NAME FILE
+                   write an image to a file, for a machine that cannot fetch any
+  image load FILE  read it there; it is found by its fingerprint, so that nothing has to be built
   --version        print the version
   --help           print this
 
@@ -64,13 +90,20 @@ mod tests {
         assert_eq!(read("doctor"), Ok(Arguments::Doctor { json: false }), "for people");
         assert_eq!(read("doctor --json"), Ok(Arguments::Doctor { json: true }), "for programs");
         assert!(matches!(read("--version"), Ok(Arguments::Say(said)) if said.contains("0.1.0")), "the version is said");
-        for line in ["", "--help", "-h", "doctor --help"] {
+        let save = Order::Save { name: "a:1".to_owned(), file: "f.tar".to_owned() };
+        assert_eq!(read("image save a:1 f.tar"), Ok(Arguments::Image(save)), "an image and a file");
+        for line in ["", "--help", "-h", "doctor --help", "image --help"] {
             assert_eq!(read(line), Ok(Arguments::Say(HELP.to_owned())), "{line:?} asks for help");
         }
         for (wrong, named) in [
             ("docter", "\"docter\""),
             ("doctor --jsn", "\"--jsn\""),
             ("doctor all", "\"all\""),
+            ("image", "list, save, load"),
+            ("image sve", "\"sve\""),
+            ("image save one", "needs a file"),
+            ("image load", "needs a file"),
+            ("image list all", "\"all\""),
             ("--version --loud", "\"--loud\""),
         ] {
             let error = read(wrong).unwrap_err();

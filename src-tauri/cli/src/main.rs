@@ -3,6 +3,7 @@
 
 mod arguments;
 mod doctor;
+mod image;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -24,6 +25,14 @@ async fn main() -> ExitCode {
             let text = if json { doctor::json::of(&report) } else { doctor::words::of(&report) };
             say(&text, code)
         }
+        Ok(Arguments::Image(order)) => match image::run(&order, &Environment::of_this_process()).await {
+            Ok(said) => say(&said, ExitCode::SUCCESS),
+            Err(failed) => {
+                // Where stderr is closed nobody is left to tell.
+                let _ = writeln!(std::io::stderr(), "{failed}");
+                ExitCode::FAILURE
+            }
+        },
         Err(wrong) => {
             // Where stderr is closed nobody is left to tell.
             let _ = writeln!(std::io::stderr(), "gemra: {wrong}");

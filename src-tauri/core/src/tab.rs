@@ -6,6 +6,7 @@ mod agent;
 mod flip;
 mod guarding;
 mod install;
+mod rebuild;
 mod talk;
 pub mod view;
 
@@ -122,6 +123,9 @@ pub(crate) enum Message {
         at: tokio::time::Instant,
     },
     UseHost,
+    Rebuild {
+        fresh: bool,
+    },
     AnswerGuard {
         keep: bool,
     },
@@ -211,6 +215,11 @@ impl Tab {
     /// Gives up on the container and goes on on the host.
     pub fn use_host(&self) {
         self.tell(Message::UseHost);
+    }
+
+    /// Makes the image anew and goes on in a container of it; `fresh` from scratch, on a base that is fetched again.
+    pub fn rebuild(&self, fresh: bool) {
+        self.tell(Message::Rebuild { fresh });
     }
 
     /// Keeps what a container has changed in files that the host would execute, or brings back what was.

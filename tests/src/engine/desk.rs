@@ -13,6 +13,7 @@ use gemra_core::app::App;
 use gemra_core::container::state::State;
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
+use gemra_core::settings::container::Wishes;
 use gemra_core::settings::{Settings, Variables};
 use gemra_core::stream::{Change, Frame};
 use gemra_core::tab::view::ContainerView;
@@ -156,6 +157,13 @@ impl Desk {
         let workspace = self.workspace().to_str().expect("our own name is text").to_owned();
         let known: &mut Variables = self.settings.environment.entry(workspace).or_default();
         known.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// The same with what the settings wish for the containers of all projects.
+    #[must_use]
+    pub fn wishes(mut self, change: impl FnOnce(&mut Wishes)) -> Self {
+        change(&mut self.settings.container);
         self
     }
 

@@ -6,6 +6,7 @@ import { open } from "@tauri-apps/plugin-dialog";
 import { openUrl } from "@tauri-apps/plugin-opener";
 
 import type { Host } from "./types";
+import type { ImageProgress } from "./wire/ImageProgress";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -34,6 +35,7 @@ export const tauriHost: Host = {
 
   toggleContainer: (request, tab) => invoke("toggle_container", { request, tab }),
   useHost: (tab) => invoke("use_host", { tab }),
+  rebuild: (tab, fresh) => invoke("rebuild", { tab, fresh }),
   answerGuard: (tab, keep) => invoke("answer_guard", { tab, keep }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
@@ -42,6 +44,15 @@ export const tauriHost: Host = {
   installAgent: (tab) => invoke("install_agent", { tab }),
   retryAgent: (tab) => invoke("retry_agent", { tab }),
   startFresh: (tab) => invoke("start_fresh", { tab }),
+
+  templates: () => invoke("templates"),
+  writeTemplate: (workspace, template) => invoke("write_template", { workspace, template }),
+  saveImage(name, file, onProgress) {
+    return invoke("save_image", { name, file, channel: new Channel<ImageProgress>(onProgress) });
+  },
+  loadImage(file, onProgress) {
+    return invoke("load_image", { file, channel: new Channel<ImageProgress>(onProgress) });
+  },
 
   completePath: (path) => invoke("complete_path", { path }),
   saveSettings: (settings) => invoke("save_settings", { settings }),

@@ -3,9 +3,11 @@
 import type { Choice } from "./wire/Choice";
 import type { Completion } from "./wire/Completion";
 import type { Entry } from "./wire/Entry";
+import type { ImageProgress } from "./wire/ImageProgress";
 import type { Mode } from "./wire/Mode";
 import type { Settings } from "./wire/Settings";
 import type { TabFrame } from "./wire/TabFrame";
+import type { Template } from "./wire/Template";
 import type { WindowFrame } from "./wire/WindowFrame";
 
 export interface Host {
@@ -36,6 +38,8 @@ export interface Host {
 
   toggleContainer(request: string, tab: string): Promise<void>;
   useHost(tab: string): Promise<void>;
+  /** Makes the image anew and goes on in a container of it; `fresh`: every step, on a base that is fetched again. */
+  rebuild(tab: string, fresh: boolean): Promise<void>;
   /** Keeps what a container has changed in guarded files, or brings back what was. */
   answerGuard(tab: string, keep: boolean): Promise<void>;
 
@@ -45,6 +49,14 @@ export interface Host {
   installAgent(tab: string): Promise<void>;
   retryAgent(tab: string): Promise<void>;
   startFresh(tab: string): Promise<void>;
+
+  /** Dockerfiles to start from. */
+  templates(): Promise<Template[]>;
+  /** Writes one as the project's Dockerfile.claude, which must not be there; gives its path. */
+  writeTemplate(workspace: string, template: string): Promise<string>;
+  saveImage(name: string, file: string, onProgress: (progress: ImageProgress) => void): Promise<void>;
+  /** Gives the image's names. */
+  loadImage(file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]>;
 
   completePath(path: string): Promise<Completion>;
   saveSettings(settings: Settings): Promise<void>;

@@ -276,6 +276,7 @@ impl Actor {
                 }
             }
             Message::UseHost => self.on_use_host(),
+            Message::Rebuild { fresh } => self.on_rebuild(fresh),
             Message::AnswerGuard { keep } => self.on_answer_guard(keep),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
