@@ -28,7 +28,7 @@ use crate::spawn;
 /// How long an image may take that nobody has built yet.
 const BUILT: Duration = Duration::from_mins(10);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake.
-const AGENT: &str = r"#!/usr/bin/env node
+pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const lines = require('node:readline').createInterface({ input: process.stdin });
 lines.on('line', line => {
