@@ -46,9 +46,8 @@ async fn from_scratch_every_step_is_done_again_and_a_base_that_is_in_no_registry
     let found = builds.image(&lab.engine, Recipe::of(lab.ingredients(lab.source(&text), (1000, 1000))).await.unwrap());
     assert_eq!(found.outcome().await.unwrap().id, second.id, "the new one counts from now on");
     assert_eq!(found.log_file(), None, "where nothing was done nothing is kept");
-    let removed =
-        Engine::shared().api().remove_image(&base, None::<bollard::query_parameters::RemoveImageOptions>, None);
-    removed.await.unwrap();
+    let api = Engine::shared().api();
+    api.remove_image(&base, None::<bollard::query_parameters::RemoveImageOptions>, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -76,14 +76,14 @@ pub struct Image {
     fit: Fit,
     platform: Option<String>,
     /// What it was made from, and the fingerprint of that; `None` where the user names it.
-    made: Option<(Ingredients, String)>,
+    made: Option<Arc<(Ingredients, String)>>,
 }
 
 impl Image {
     /// Whether an image that is made for `order` now would be another one: the Dockerfile has changed, or what it
     /// copies. Fetches and builds nothing.
     pub async fn has_changed(&self, order: &Order) -> bool {
-        let Some((ingredients, before)) = &self.made else { return false };
+        let Some((ingredients, before)) = self.made.as_deref() else { return false };
         let now = image::fingerprint(order, ingredients).await;
         // What cannot be told, such as a Dockerfile that is just being written, is no change yet.
         now.is_some_and(|now| now != *before)

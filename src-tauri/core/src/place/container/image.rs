@@ -1,6 +1,7 @@
 //! From a tab's order to an image: which source counts, what it is made of, and whether the agent can be in it. Other
 //! ways to describe an image come in here too.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Image, News, Order, labels};
@@ -124,7 +125,7 @@ pub(super) async fn build(
         certificates: trusts,
         fit,
         platform,
-        made: Some(made),
+        made: Some(Arc::new(made)),
     })
 }
 
