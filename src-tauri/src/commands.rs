@@ -14,6 +14,7 @@ use tauri::State;
 use tauri::ipc::Channel;
 
 use crate::wire::frames::{TabFrame, WindowFrame};
+use crate::wire::image::{ImageProgress, Template};
 use crate::wire::requests::{Choice, Completion};
 use crate::wire::settings::Settings;
 use crate::wire::tab::Mode;
@@ -136,6 +137,11 @@ pub(crate) async fn answer_guard(
 }
 
 #[tauri::command]
+pub(crate) async fn rebuild(app: State<'_, Arc<App>>, tab: String, fresh: bool) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.rebuild(fresh))
+}
+
+#[tauri::command]
 pub(crate) async fn set_model(app: State<'_, Arc<App>>, tab: String, model: String) -> Answer<()> {
     find(&app, tab).map(|tab| tab.set_model(model))
 }
@@ -168,6 +174,37 @@ pub(crate) async fn complete_path(app: State<'_, Arc<App>>, path: String) -> Ans
 #[tauri::command]
 pub(crate) async fn save_settings(app: State<'_, Arc<App>>, settings: Settings) -> Answer<()> {
     Ok(app.save_settings(settings.into()).await?)
+}
+
+#[tauri::command]
+pub(crate) async fn templates() -> Answer<Vec<Template>> {
+    Ok(gemra_core::container::image::templates::ALL.iter().map(Into::into).collect())
+}
+
+#[tauri::command]
+pub(crate) async fn write_template(app: State<'_, Arc<App>>, workspace: String, template: String) -> Answer<String> {
+    Ok(app.write_template(workspace, template).await?.display().to_string())
+}
+
+#[tauri::command]
+pub(crate) async fn save_image(
+    app: State<'_, Arc<App>>,
+    name: String,
+    file: String,
+    channel: Channel<ImageProgress>,
+) -> Answer<()> {
+    let tell = move |bytes, total| drop(channel.send(ImageProgress::of(bytes, total)));
+    Ok(app.save_image(&name, file.as_ref(), tell).await?)
+}
+
+#[tauri::command]
+pub(crate) async fn load_image(
+    app: State<'_, Arc<App>>,
+    file: String,
+    channel: Channel<ImageProgress>,
+) -> Answer<Vec<String>> {
+    let tell = move |bytes, total| drop(channel.send(ImageProgress::of(bytes, total)));
+    Ok(app.load_image(file.as_ref(), tell).await?.names)
 }
 
 #[tauri::command]

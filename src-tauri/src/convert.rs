@@ -4,6 +4,7 @@
 mod container;
 mod credentials;
 mod frames;
+mod image;
 mod settings;
 mod tab;
 mod transcript;

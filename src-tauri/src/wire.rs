@@ -7,6 +7,7 @@
 pub(crate) mod container;
 pub(crate) mod credentials;
 pub(crate) mod frames;
+pub(crate) mod image;
 pub(crate) mod requests;
 pub(crate) mod settings;
 pub(crate) mod tab;
@@ -31,6 +32,8 @@ mod tests {
         super::frames::TabFrame::export_all(&config).unwrap();
         super::credentials::Credentials::export_all(&config).unwrap();
         super::credentials::LoginStep::export_all(&config).unwrap();
+        super::image::Template::export_all(&config).unwrap();
+        super::image::ImageProgress::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
         super::container::ContainerFigures::export_all(&config).unwrap();

@@ -8,6 +8,7 @@ mod daemon;
 pub mod desk;
 pub mod follow;
 pub mod lab;
+pub mod registry;
 pub mod see;
 
 use std::path::PathBuf;

@@ -154,12 +154,6 @@ async fn what_does_not_build_says_why() {
             Code::BuildFailed,
             "COPY nothing.txt",
         ),
-        (
-            "a cache mount",
-            format!("FROM {BASE}\nRUN --mount=type=cache,target=/x true\n"),
-            Code::NeedsBuildkit,
-            "line 2",
-        ),
         ("no base", "RUN true\n".to_owned(), Code::BadDockerfile, "no FROM"),
     ];
     for (what, text, code, part) in cases {

@@ -1,6 +1,7 @@
-//! The command line: `gemra doctor`, `ps`, `disk`, `prune`, `exec`, `--version`, `--help`. It decides nothing about what the commands find.
+//! The command line: `gemra doctor`, `ps`, `disk`, `prune`, `exec`, `image`, `--version`, `--help`. It decides nothing about what the commands find.
 
 use crate::exec::Asked;
+use crate::image::Order;
 
 /// What the command line asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum Arguments {
     },
     /// Run a command in a container.
     Exec(Asked),
+    /// Do something about images.
+    Image(Order),
     /// Say this and end well.
     Say(String),
 }
@@ -58,6 +61,10 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
             }
         }
         "exec" => return exec(arguments),
+        "image" => match image(&mut arguments)? {
+            Some(order) => Arguments::Image(order),
+            None => return Ok(Arguments::Say(HELP.to_owned())),
+        },
         "--version" | "-V" => Arguments::Say(format!("gemra {}", env!("CARGO_PKG_VERSION"))),
         "--help" | "-h" => Arguments::Say(HELP.to_owned()),
         other => return unknown(other),
@@ -94,6 +101,20 @@ fn exec(mut arguments: impl Iterator<Item = String>) -> Result<Arguments, String
     Ok(Arguments::Exec(asked))
 }
 
+/// What is asked of images; none where help is.
+fn image(arguments: &mut impl Iterator<Item = String>) -> Result<Option<Order>, String> {
+    let see = "see gemra --help";
+    let what = arguments.next().ok_or_else(|| format!("image needs one of list, save, load; {see}"))?;
+    let mut next = |name: &str| arguments.next().ok_or_else(|| format!("image {what} needs {name}; {see}"));
+    match what.as_str() {
+        "list" => Ok(Some(Order::List)),
+        "save" => Ok(Some(Order::Save { name: next("an image's name")?, file: next("a file")? })),
+        "load" => Ok(Some(Order::Load { file: next("a file")? })),
+        "--help" | "-h" => Ok(None),
+        other => Err(format!("{other:?} is not known; {see}")),
+    }
+}
+
 const HELP: &str = "Gemra: a coding agent in chat tabs, on the host or in a container
 
 Usage: gemra COMMAND
@@ -105,6 +126,10 @@ Usage: gemra COMMAND
   prune [--yes]    tell what of that nobody uses; with --yes, remove it
   exec [--tab ID | --workspace DIR] [--timeout SECONDS] -- COMMAND…
                    run a command in a tab's container; ends with its code, and with 124 when its time is over
+  image list       the images that Gemra has built at the engine
+  image save NAME FILE
+                   write an image to a file, for a machine that cannot fetch any
+  image load FILE  read it there; it is found by its fingerprint, so that nothing has to be built
   --version        print the version
   --help           print this
 
@@ -132,7 +157,9 @@ mod tests {
         assert_eq!(read("exec --tab a1 --timeout 5 -- ls --help"), Ok(Arguments::Exec(asked(Some("a1"), Some(5)))));
         assert_eq!(read("doctor --json"), Ok(Arguments::Doctor { json: true }), "for programs");
         assert!(matches!(read("--version"), Ok(Arguments::Say(said)) if said.contains("0.1.0")), "the version is said");
-        for line in ["", "--help", "-h", "doctor --help"] {
+        let save = Order::Save { name: "a:1".to_owned(), file: "f.tar".to_owned() };
+        assert_eq!(read("image save a:1 f.tar"), Ok(Arguments::Image(save)), "an image and a file");
+        for line in ["", "--help", "-h", "doctor --help", "image --help"] {
             assert_eq!(read(line), Ok(Arguments::Say(HELP.to_owned())), "{line:?} asks for help");
         }
         for (wrong, named) in [
@@ -143,6 +170,11 @@ mod tests {
             ("exec ls", "\"ls\""),
             ("exec --tab", "--tab"),
             ("exec --", "after --"),
+            ("image", "list, save, load"),
+            ("image sve", "\"sve\""),
+            ("image save one", "needs a file"),
+            ("image load", "needs a file"),
+            ("image list all", "\"all\""),
             ("--version --loud", "\"--loud\""),
         ] {
             let error = read(wrong).unwrap_err();

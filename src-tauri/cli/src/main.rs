@@ -5,6 +5,7 @@ mod arguments;
 mod doctor;
 mod exec;
 mod holdings;
+mod image;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -31,6 +32,14 @@ async fn main() -> ExitCode {
         Ok(Arguments::Disk { json }) => answer(holdings::disk(&Environment::of_this_process(), json).await),
         Ok(Arguments::Prune { yes }) => answer(holdings::prune(&Environment::of_this_process(), yes).await),
         Ok(Arguments::Exec(asked)) => exec::run(&Environment::of_this_process(), &asked).await,
+        Ok(Arguments::Image(order)) => match image::run(&order, &Environment::of_this_process()).await {
+            Ok(said) => say(&said, ExitCode::SUCCESS),
+            Err(failed) => {
+                // Where stderr is closed nobody is left to tell.
+                let _ = writeln!(std::io::stderr(), "{failed}");
+                ExitCode::FAILURE
+            }
+        },
         Err(wrong) => {
             // Where stderr is closed nobody is left to tell.
             let _ = writeln!(std::io::stderr(), "gemra: {wrong}");

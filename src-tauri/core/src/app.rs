@@ -23,6 +23,7 @@ use crate::agent::claude::{history, sessions};
 use crate::container::engine::EngineError;
 use crate::container::exec::{Said, Shell};
 use crate::container::holdings::{self, Container, Holding, Pruned};
+use crate::container::image::{self, templates};
 use crate::credentials::login::Login;
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
@@ -375,6 +376,43 @@ impl App {
     pub fn report(&self, problem: Failure) {
         self.open().problems.add(problem);
         self.refresh();
+    }
+
+    /// Writes a ready `Dockerfile.claude` to a workspace that has none, and gives its path.
+    ///
+    /// # Errors
+    /// A [`Failure`] where there is one already, or it cannot be written.
+    pub async fn write_template(&self, workspace: String, template: String) -> Result<PathBuf, Failure> {
+        let workspace = self.check(workspace).await?.path().to_path_buf();
+        let written = blocking(move || templates::write(&workspace, &template)).await?;
+        written.map_err(|error| Failure::from(&error))
+    }
+
+    /// Saves an image as a file; `tell` is told how many bytes of how many.
+    ///
+    /// # Errors
+    /// A [`Failure`] where there is no such image, or the file cannot be written.
+    pub async fn save_image(
+        &self,
+        name: &str,
+        file: &Path,
+        tell: impl Fn(u64, u64) + Send + Sync,
+    ) -> Result<(), Failure> {
+        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+        image::file::save(&engine, name, file, tell).await.map_err(|error| Failure::from(&error))
+    }
+
+    /// Loads an image from a file, in the same way.
+    ///
+    /// # Errors
+    /// A [`Failure`] where the file holds no image, or the engine does not take it.
+    pub async fn load_image(
+        &self,
+        file: &Path,
+        tell: impl Fn(u64, u64) + Send + Sync + 'static,
+    ) -> Result<image::file::Loaded, Failure> {
+        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
+        image::file::load(&engine, file, tell).await.map_err(|error| Failure::from(&error))
     }
 
     /// Folders that complete a typed path.

@@ -8,6 +8,7 @@ mod guarding;
 mod install;
 mod living;
 mod modes;
+mod rebuild;
 mod talk;
 pub mod view;
 
@@ -130,6 +131,9 @@ pub(crate) enum Message {
     UseHost,
     Refresh,
     AnswerGuard(crate::guard::Answer),
+    Rebuild {
+        fresh: bool,
+    },
     SetModel {
         model: String,
     },
@@ -232,6 +236,11 @@ impl Tab {
     /// What is known of the health of the agent in it.
     pub fn health(&self) -> watch::Receiver<Health> {
         self.health.clone()
+    }
+
+    /// Makes the image anew and goes on in a container of it; `fresh` from scratch, on a base that is fetched again.
+    pub fn rebuild(&self, fresh: bool) {
+        self.tell(Message::Rebuild { fresh });
     }
 
     /// Keeps what a container has changed in files that the host would execute, or brings back what was.

@@ -116,7 +116,7 @@ impl From<&State> for wire::ContainerState {
 
 impl From<&ContainerView> for wire::Container {
     fn from(container: &ContainerView) -> Self {
-        let ContainerView { state, since, phase, step, facts, took, has_log } = container;
+        let ContainerView { state, since, phase, step, facts, took, has_log, image_changed } = container;
         let (failure, host_agent) = match state {
             State::Error { failure, host_agent } => (Some(failure.into()), *host_agent),
             State::Building { host_agent } | State::Stopping { host_agent } => (None, *host_agent),
@@ -133,6 +133,7 @@ impl From<&ContainerView> for wire::Container {
             failure,
             host_agent,
             has_log: *has_log,
+            image_changed: *image_changed,
         }
     }
 }

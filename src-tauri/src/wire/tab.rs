@@ -152,6 +152,8 @@ pub(crate) struct Container {
     pub(crate) host_agent: bool,
     /// True where there is a build log to show.
     pub(crate) has_log: bool,
+    /// True where what the running container's image is made from has changed since.
+    pub(crate) image_changed: bool,
 }
 
 /// A named fact about the container, such as "Network" and "host".

@@ -34,7 +34,7 @@ const FACT: Duration = Duration::from_mins(3);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake. It keeps
 /// its conversation where the CLI does, and writes its arguments to `argv.txt`. What the user says is `sh COMMAND`,
 /// `die CODE`, `deaf` (it answers no request any more), `eat` (all memory), or anything else, which it does not mind.
-const AGENT: &str = r"#!/usr/bin/env node
+pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const lines = require('node:readline').createInterface({ input: process.stdin });
@@ -190,6 +190,13 @@ impl Desk {
     #[must_use]
     pub fn wishes(mut self, wishes: Wishes) -> Self {
         self.settings.container = wishes;
+        self
+    }
+
+    /// The same with a change to what the settings wish for containers.
+    #[must_use]
+    pub fn wishing(mut self, change: impl FnOnce(&mut Wishes)) -> Self {
+        change(&mut self.settings.container);
         self
     }
 

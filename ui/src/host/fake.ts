@@ -4,6 +4,7 @@ import { FakeCredentials } from "./fake/credentials";
 import { FakeContainers } from "./fake/containers";
 import { FakeTab } from "./fake/tab";
 import { FOLDERS } from "./fake/folders";
+import { TEMPLATES } from "./fake/parts";
 import { scene, type Scene } from "./fake/scenes";
 import type { Host } from "./types";
 import type { Completion } from "./wire/Completion";
@@ -12,7 +13,9 @@ import type { Failure } from "./wire/Failure";
 import type { Holdings } from "./wire/Holdings";
 import type { Pruned } from "./wire/Pruned";
 import type { ShellFrame } from "./wire/ShellFrame";
+import type { ImageProgress } from "./wire/ImageProgress";
 import type { TabFrame } from "./wire/TabFrame";
+import type { Template } from "./wire/Template";
 import type { WindowFrame } from "./wire/WindowFrame";
 import type { WindowState } from "./wire/WindowState";
 
@@ -26,6 +29,8 @@ export class FakeHost implements Host {
   readonly copied: string[] = [];
   /** What was opened in the browser, newest last. */
   readonly opened: string[] = [];
+  /** Dockerfiles that were written, newest last. */
+  readonly written: string[] = [];
 
   /** The user's own keys and the login inside. */
   readonly kept = new FakeCredentials();
@@ -187,6 +192,10 @@ export class FakeHost implements Host {
     this.tab(tab).useHost();
   }
 
+  async rebuild(tab: string, _fresh: boolean): Promise<void> {
+    this.tab(tab).rebuild();
+  }
+
   async setModel(tab: string, model: string): Promise<void> {
     this.tab(tab).show({ model });
   }
@@ -213,6 +222,40 @@ export class FakeHost implements Host {
 
   async startFresh(tab: string): Promise<void> {
     this.tab(tab).show({ agent: { state: "ready", version: "2.1.197" } });
+  }
+
+  async templates(): Promise<Template[]> {
+    return TEMPLATES;
+  }
+
+  async writeTemplate(workspace: string, template: string): Promise<string> {
+    const file = `${workspace}/Dockerfile.claude`;
+    if (this.written.includes(file)) {
+      throw failure(
+        "workspace-invalid",
+        "The Dockerfile was not written",
+        `${file} is there already.`,
+        "Change that file, or move it away first.",
+      );
+    }
+    if (!TEMPLATES.some(({ id }) => id === template)) {
+      throw failure("workspace-invalid", "The Dockerfile was not written", "There is no such template.", "");
+    }
+    this.written.push(file);
+    return file;
+  }
+
+  async saveImage(
+    _name: string,
+    _file: string,
+    onProgress: (progress: ImageProgress) => void,
+  ): Promise<void> {
+    onProgress({ bytes: 1, total: 1 });
+  }
+
+  async loadImage(_file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]> {
+    onProgress({ bytes: 1, total: 1 });
+    return ["gemra-claude:latest"];
   }
 
   async completePath(path: string): Promise<Completion> {

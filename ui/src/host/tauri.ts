@@ -9,6 +9,7 @@ import type { Host } from "./types";
 import type { LoginStep } from "./wire/LoginStep";
 import type { ContainerFigures } from "./wire/ContainerFigures";
 import type { ShellFrame } from "./wire/ShellFrame";
+import type { ImageProgress } from "./wire/ImageProgress";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -53,6 +54,7 @@ export const tauriHost: Host = {
   holdings: () => invoke("holdings"),
   stopContainer: (id) => invoke("stop_container", { id }),
   prune: (shown) => invoke("prune", { shown }),
+  rebuild: (tab, fresh) => invoke("rebuild", { tab, fresh }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
   setMode: (tab, mode) => invoke("set_mode", { tab, mode }),
@@ -60,6 +62,15 @@ export const tauriHost: Host = {
   installAgent: (tab) => invoke("install_agent", { tab }),
   retryAgent: (tab) => invoke("retry_agent", { tab }),
   startFresh: (tab) => invoke("start_fresh", { tab }),
+
+  templates: () => invoke("templates"),
+  writeTemplate: (workspace, template) => invoke("write_template", { workspace, template }),
+  saveImage(name, file, onProgress) {
+    return invoke("save_image", { name, file, channel: new Channel<ImageProgress>(onProgress) });
+  },
+  loadImage(file, onProgress) {
+    return invoke("load_image", { file, channel: new Channel<ImageProgress>(onProgress) });
+  },
 
   completePath: (path) => invoke("complete_path", { path }),
   saveSettings: (settings) => invoke("save_settings", { settings }),

@@ -9,11 +9,13 @@ import type { Entry } from "./wire/Entry";
 import type { Kept } from "./wire/Kept";
 import type { LoginStep } from "./wire/LoginStep";
 import type { Holdings } from "./wire/Holdings";
+import type { ImageProgress } from "./wire/ImageProgress";
 import type { Mode } from "./wire/Mode";
 import type { Pruned } from "./wire/Pruned";
 import type { Settings } from "./wire/Settings";
 import type { ShellFrame } from "./wire/ShellFrame";
 import type { TabFrame } from "./wire/TabFrame";
+import type { Template } from "./wire/Template";
 import type { WindowFrame } from "./wire/WindowFrame";
 
 export interface Host {
@@ -69,6 +71,8 @@ export interface Host {
   stopContainer(id: string): Promise<void>;
   /** Removes what nobody uses of what was shown, by its ids. */
   prune(shown: string[]): Promise<Pruned>;
+  /** Makes the image anew and goes on in a container of it; `fresh`: every step, on a base that is fetched again. */
+  rebuild(tab: string, fresh: boolean): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;
@@ -76,6 +80,14 @@ export interface Host {
   installAgent(tab: string): Promise<void>;
   retryAgent(tab: string): Promise<void>;
   startFresh(tab: string): Promise<void>;
+
+  /** Dockerfiles to start from. */
+  templates(): Promise<Template[]>;
+  /** Writes one as the project's Dockerfile.claude, which must not be there; gives its path. */
+  writeTemplate(workspace: string, template: string): Promise<string>;
+  saveImage(name: string, file: string, onProgress: (progress: ImageProgress) => void): Promise<void>;
+  /** Gives the image's names. */
+  loadImage(file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]>;
 
   completePath(path: string): Promise<Completion>;
   saveSettings(settings: Settings): Promise<void>;

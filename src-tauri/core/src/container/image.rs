@@ -10,11 +10,13 @@ pub mod disk;
 mod dockerfile;
 pub mod error;
 mod fetch;
+pub mod file;
 pub mod fit;
 mod kept_logs;
 pub mod progress;
 mod shared;
 pub mod source;
+pub mod templates;
 mod vertices;
 
 use std::collections::BTreeMap;

@@ -18,6 +18,7 @@ use crate::agent::claude::sessions;
 use crate::app::Surroundings;
 use crate::container::engine::Engine;
 use crate::container::held::Held;
+use crate::container::image::Ingredients;
 use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
 use crate::container::network::Inward;
@@ -86,16 +87,16 @@ pub struct Image {
     certificates: bool,
     fit: Fit,
     platform: Option<String>,
-    /// Of what it was made from; `None` where the user names it.
-    fingerprint: Option<String>,
+    /// What it was made from, and the fingerprint of that; `None` where the user names it.
+    made: Option<Arc<(Ingredients, String)>>,
 }
 
 impl Image {
     /// Whether an image that is made for `order` now would be another one: the Dockerfile has changed, or what it
     /// copies. Fetches and builds nothing.
     pub async fn has_changed(&self, order: &Order) -> bool {
-        let Some(before) = &self.fingerprint else { return false };
-        let now = image::fingerprint(order, (self.uid, self.gid)).await;
+        let Some((ingredients, before)) = self.made.as_deref() else { return false };
+        let now = image::fingerprint(order, ingredients).await;
         // What cannot be told, such as a Dockerfile that is just being written, is no change yet.
         now.is_some_and(|now| now != *before)
     }

@@ -291,6 +291,7 @@ impl Actor {
             Message::UseHost => self.on_use_host(),
             Message::Refresh => self.on_refresh(),
             Message::AnswerGuard(answer) => self.on_answer_guard(answer),
+            Message::Rebuild { fresh } => self.on_rebuild(fresh),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
             Message::Install => self.on_install(),

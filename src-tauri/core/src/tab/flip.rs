@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
 use super::agent::{Launched, Leaving, Slot};
+use super::rebuild::Rebuild;
 use super::view::{BuildStep, ContainerView};
 use crate::container::run::{Phase, RunError};
 use crate::container::spec;
@@ -39,6 +40,10 @@ pub(crate) enum Report {
     Entered { entered: u32, result: Result<Gate, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
+    /// A new image for the container that runs is there, or not.
+    Rebuilt { entered: u32, result: Result<Image, Failure> },
+    /// What the running container's image is made from has changed.
+    Changed { entered: u32 },
     /// What was cancelled or left over is gone, unless the engine left it.
     Cleared { left: bool },
 }
@@ -71,6 +76,7 @@ pub(super) struct Flip {
     preparing: Option<AbortOnDropHandle<()>>,
     /// Of a tab that an instance which died has left: true where it was in a container, and has to go back there.
     taken_up: Option<bool>,
+    pub(super) rebuild: Rebuild,
 }
 
 impl Default for Flip {
@@ -93,6 +99,7 @@ impl Default for Flip {
             running: None,
             preparing: None,
             taken_up: None,
+            rebuild: Rebuild::default(),
         }
     }
 }
@@ -113,6 +120,18 @@ impl Flip {
     /// Says what is waited for.
     pub(super) fn waits_for(&mut self, what: &str) {
         self.phase = Some(what.to_owned());
+    }
+
+    /// The next container is made from this image.
+    pub(super) fn takes(&mut self, image: Image) {
+        self.image = Some(image);
+        self.built_nothing();
+    }
+
+    /// A build beside a container that runs has ended.
+    pub(super) fn built_nothing(&mut self) {
+        self.phase = None;
+        self.step = None;
     }
 
     /// Counts changes of state.
@@ -147,6 +166,7 @@ impl Flip {
             facts: self.facts.clone(),
             took: self.took,
             has_log: !self.log.is_empty(),
+            image_changed: self.rebuild.has_changed(),
         }
     }
 }
@@ -283,7 +303,9 @@ impl Actor {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
             }
-            Report::News { .. } | Report::Prepared { .. } => {}
+            Report::Rebuilt { entered, result } if entered == self.flip.entered => self.on_rebuilt(result),
+            Report::Changed { entered } if entered == self.flip.entered => self.on_image_changed(),
+            Report::News { .. } | Report::Prepared { .. } | Report::Rebuilt { .. } | Report::Changed { .. } => {}
         }
     }
 
@@ -368,6 +390,7 @@ impl Actor {
         self.flip.phase = None;
         self.flip.preparing = None;
         self.life.passes_to(&after);
+        self.flip.rebuild.reset();
         if !matches!(after, State::Building { .. }) {
             self.flip.step = None;
         }
@@ -427,7 +450,7 @@ impl Actor {
         self.flip.step = None;
         self.flip.image = None;
         let entered = self.flip.entered;
-        let order = self.order();
+        let order = Order { fresh: self.flip.rebuild.take_fresh(), ..self.order() };
         let news = self.news();
         self.flip.preparing = self.task(async move {
             Done::Container(Report::Prepared { entered, result: container::prepare(&order, news).await })
@@ -510,6 +533,9 @@ impl Actor {
         let fact = self.audit_fact();
         self.flip.facts.retain(|known| known.0 != fact.0);
         self.flip.facts.push(fact);
+        if let Some(image) = self.flip.image.clone() {
+            self.look_for_changes(image);
+        }
         self.flip.took = self.flip.clicked.take().map(|clicked| clicked.elapsed());
         if let Some(took) = self.flip.took {
             tracing::info!(tab = %self.id, milliseconds = took.as_secs_f64() * 1000.0, "click to running");
@@ -542,7 +568,7 @@ impl Actor {
         });
     }
 
-    fn order(&self) -> Order {
+    pub(super) fn order(&self) -> Order {
         let Launched { model, mode } = self.launched.clone();
         Order {
             surroundings: self.surroundings.clone(),
@@ -555,7 +581,7 @@ impl Actor {
         }
     }
 
-    fn news(&self) -> impl Fn(News) + Send + Sync + Clone + 'static {
+    pub(super) fn news(&self) -> impl Fn(News) + Send + Sync + Clone + 'static {
         let entered = self.flip.entered;
         let reports = self.reports().map(|reports| reports.downgrade());
         move |news| {

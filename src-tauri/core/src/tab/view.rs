@@ -114,6 +114,8 @@ pub struct ContainerView {
     pub took: Option<Duration>,
     /// True where there is a build log.
     pub has_log: bool,
+    /// True where what the running container's image is made from has changed since.
+    pub image_changed: bool,
 }
 
 /// How far a build is.

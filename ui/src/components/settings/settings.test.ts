@@ -119,6 +119,23 @@ describe("the settings", () => {
     expect(nameless).toEqual([]);
   });
 
+  it("write a Dockerfile to start from, and never over another", async () => {
+    const { host } = await open();
+    await settle();
+    const template = one("template") as HTMLSelectElement;
+    template.value = "python";
+    template.dispatchEvent(new Event("change", { bubbles: true }));
+    await settle();
+    one("write-template").click();
+    await settle();
+    expect(one("template-written").textContent).toContain("/Dockerfile.claude");
+    expect(host.written).toHaveLength(1);
+    one("write-template").click();
+    await settle();
+    expect(all("template-written")).toHaveLength(0);
+    expect(one("settings").textContent).toContain("is there already");
+  });
+
   it("mask the values of variables until they are asked for", async () => {
     await open();
     const value = one("settings").querySelector<HTMLInputElement>("[aria-label='Value of DATABASE_URL']");

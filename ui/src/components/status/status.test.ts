@@ -196,6 +196,27 @@ describe("the details", () => {
     expect(all("use-host")).toHaveLength(0);
   });
 
+  it("offer to make the image anew, and tell where it has changed", async () => {
+    const { host } = await show("running");
+    const rebuild = vi.spyOn(host, "rebuild");
+    await hover();
+    expect(all("take-changes")).toHaveLength(0);
+    one("rebuild").click();
+    expect(rebuild).toHaveBeenCalledExactlyOnceWith("tab-1", true);
+
+    host.tab("tab-1").contain({ imageChanged: true });
+    await tick();
+    expect(one("image-changed").textContent).toContain("has changed");
+    one("take-changes").click();
+    expect(rebuild).toHaveBeenLastCalledWith("tab-1", false);
+    await tick();
+    expect(all("image-changed")).toHaveLength(0);
+
+    await show("building");
+    await hover();
+    expect(all("rebuild")).toHaveLength(0);
+  });
+
   it("name the class of the failure, and only where there is one", async () => {
     const { host } = await show("build-failed");
     await hover();

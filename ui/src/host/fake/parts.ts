@@ -2,7 +2,13 @@
 import type { Catalog } from "../wire/Catalog";
 import type { Container } from "../wire/Container";
 import type { Fact } from "../wire/Fact";
+import type { Template } from "../wire/Template";
 import type { Tool } from "../wire/Tool";
+
+export const TEMPLATES: Template[] = [
+  { id: "minimal", name: "Minimal", words: "The agent, git and little else, on Alpine.", text: "FROM a\n" },
+  { id: "python", name: "Python", words: "Python with venv, pip and uv, on Debian.", text: "FROM b\n" },
+];
 
 export const CATALOG: Catalog = {
   models: [
@@ -49,6 +55,7 @@ export function off(): Container {
     failure: null,
     hostAgent: false,
     hasLog: false,
+    imageChanged: false,
   };
 }
 

@@ -249,6 +249,12 @@ export class FakeTab {
     this.add({ kind: "notice", topic: "host", text: "The agent runs on this machine now.", detail: null });
   }
 
+  /** The image is made anew; what had changed is in it then. */
+  rebuild(): void {
+    if (this.view.container.state === "running") this.contain({ imageChanged: false });
+    else this.toggle();
+  }
+
   contain(change: Partial<Container>): void {
     const modes: TabView["modes"] = ["default", "acceptEdits", "plan"];
     if (change.state === "running") modes.push("bypassPermissions");

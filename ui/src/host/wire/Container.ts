@@ -31,4 +31,8 @@ hostAgent: boolean,
 /**
  * True where there is a build log to show.
  */
-hasLog: boolean, };
+hasLog: boolean, 
+/**
+ * True where what the running container's image is made from has changed since.
+ */
+imageChanged: boolean, };

@@ -427,7 +427,7 @@ mod tests {
             let vertex = Vertex {
                 digest: "d".to_owned(),
                 name: (*vertex).to_owned(),
-                started: Some(Default::default()),
+                started: true.then(Default::default),
                 error: (*words).to_owned(),
                 ..Vertex::default()
             };

@@ -152,8 +152,10 @@ async fn inside(engine: &Engine, question: &Question, claude: Option<&Path>) -> 
     let task = tokio::spawn(async move {
         let name = format!("gemra-look-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let body = body(&question, claude.as_deref());
+        // Not cut off half way: nobody would know whether there is a container.
+        make(&engine, &name, body, question.platform.as_deref()).await?;
         let looked = tokio::select! {
-            looked = tokio::time::timeout(LIMIT, run(&engine, &name, body, question.platform.as_deref())) => {
+            looked = tokio::time::timeout(LIMIT, run(&engine, &name)) => {
                 looked.unwrap_or_else(|_| Err(EngineError::Timeout { call: "a look into the image", limit: LIMIT }.into()))
             }
             () = gone.cancelled() => Err(ImageError::Cancelled.into()),
@@ -175,7 +177,7 @@ async fn inside(engine: &Engine, question: &Question, claude: Option<&Path>) -> 
             Ok(said) => Ok(said),
         }
     });
-    task.await.unwrap_or_else(|_| Err(ImageError::Cancelled))
+    task.await.unwrap_or(Err(ImageError::Cancelled))
 }
 
 /// Why a container did not run.
@@ -197,16 +199,30 @@ impl From<EngineError> for Refused {
     }
 }
 
-async fn run(engine: &Engine, name: &str, body: ContainerCreateBody, platform: Option<&str>) -> Result<Said, Refused> {
-    let refused = |call| {
-        move |error: bollard::errors::Error| Refused::from(EngineError::Refused { call, cause: engine::words(&error) })
-    };
-    let api = engine.api();
+async fn make(
+    engine: &Engine,
+    name: &str,
+    body: ContainerCreateBody,
+    platform: Option<&str>,
+) -> Result<(), ImageError> {
     let mut options = CreateContainerOptionsBuilder::new().name(name);
     if let Some(platform) = platform {
         options = options.platform(platform);
     }
-    api.create_container(Some(options.build()), body).await.map_err(refused("a container to look into the image"))?;
+    match engine.api().create_container(Some(options.build()), body).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let call = "a container to look into the image";
+            Err(EngineError::Refused { call, cause: engine::words(&error) }.into())
+        }
+    }
+}
+
+async fn run(engine: &Engine, name: &str) -> Result<Said, Refused> {
+    let refused = |call| {
+        move |error: bollard::errors::Error| Refused::from(EngineError::Refused { call, cause: engine::words(&error) })
+    };
+    let api = engine.api();
     let options = AttachContainerOptionsBuilder::new().stdout(true).stderr(true).stream(true).build();
     // Podman makes the process here already, so that what cannot run is said here.
     let start = |error: bollard::errors::Error| Refused::Start(engine::words(&error));

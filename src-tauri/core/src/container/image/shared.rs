@@ -20,7 +20,7 @@ pub struct Builds {
     running: Arc<Mutex<HashMap<Key, Weak<Seat>>>>,
     tidying: Arc<Tidying>,
     /// What was found of images that were not made for Gemra, by the engine, the image's id and the user.
-    fits: Arc<Mutex<HashMap<(String, String, u32), Fit>>>,
+    fits: Arc<Mutex<HashMap<Looked, Fit>>>,
     /// Where logs are kept as files.
     logs: Option<PathBuf>,
 }
@@ -42,6 +42,9 @@ impl Tidying {
         }
     }
 }
+
+/// The engine's address, the image's id, and the user.
+type Looked = (String, String, u32);
 
 /// The engine's address, the image's fingerprint or name, and whether it is made from scratch.
 type Key = (String, String, bool);

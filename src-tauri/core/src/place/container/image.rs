@@ -1,6 +1,7 @@
 //! From a tab's order to an image: which source counts, what it is made of, and whether the agent can be in it. Other
 //! ways to describe an image come in here too.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Image, News, Order, labels};
@@ -98,8 +99,9 @@ pub(super) async fn build(
     let from = ingredients.source.in_words().to_owned();
     let ours = ingredients.source.workspace.is_none();
     let brings_the_agent = ingredients.source.brings_the_agent();
+    let made = ingredients.clone();
     let recipe = Recipe::of(ingredients).await.map_err(failed)?;
-    let (fingerprint, base) = (recipe.fingerprint().to_owned(), recipe.base());
+    let (made, base) = ((made, recipe.fingerprint().to_owned()), recipe.base());
     news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
     if let Some(version) = version.filter(|_| brings_the_agent) {
         // A Dockerfile of the workspace's may install what it likes.
@@ -124,19 +126,17 @@ pub(super) async fn build(
         certificates: trusts,
         fit,
         platform,
-        fingerprint: Some(fingerprint),
+        made: Some(Arc::new(made)),
     })
 }
 
-/// The fingerprint that an image would have now; `None` where it is named, or cannot be told.
-pub(super) async fn fingerprint(order: &Order, user: (u32, u32)) -> Option<String> {
+/// The fingerprint that an image of these ingredients would have with the Dockerfile as it is now; `None` where that
+/// cannot be told.
+pub(super) async fn fingerprint(order: &Order, ingredients: &Ingredients) -> Option<String> {
     let wishes = order.surroundings.settings().wishes(order.workspace.path());
-    if said(wishes.image.as_deref()).is_some() {
-        return None;
-    }
     let source = source(order, &wishes).await.ok()?;
-    let ingredients = recipe(order, &wishes, source, user).await.ok()?;
-    Some(Recipe::of(ingredients).await.ok()?.fingerprint().to_owned())
+    let recipe = Recipe::of(Ingredients { source, ..ingredients.clone() }).await.ok()?;
+    Some(recipe.fingerprint().to_owned())
 }
 
 async fn named(
@@ -166,7 +166,7 @@ async fn named(
         certificates: false,
         fit,
         platform,
-        fingerprint: None,
+        made: None,
     })
 }
 

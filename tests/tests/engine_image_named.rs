@@ -1,0 +1,167 @@
+//! Images that the user names, at a real engine: found, fetched from a registry that fails now and then, and made to
+//! hold the agent.
+
+// The whole file is a test, its functions that are not marked so as well.
+#![allow(clippy::unwrap_used)]
+
+use gemra_core::container::image::fit::{Fit, Question};
+use gemra_core::container::image::{Builds, ImageError, Ingredients, Options};
+use gemra_core::failure::{Code, Failure};
+use serde_json::json;
+use tests::desktop::{claude, make_executable};
+use tests::engine::desk::{Desk, fact};
+use tests::engine::lab::{self, Lab};
+use tests::engine::registry::Registry;
+use tests::engine::{BASE, Engine};
+
+fn unique() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// A layer with one file in it, which makes it another than any before.
+fn layer() -> Vec<u8> {
+    let mut tar = tar::Builder::new(Vec::new());
+    let text = unique();
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    tar.append_data(&mut header, "mark", text.as_bytes()).unwrap();
+    tar.into_inner().unwrap()
+}
+
+async fn config() -> serde_json::Value {
+    // The engine's own kind, as an image that is there tells it.
+    let base = Engine::shared().api().inspect_image(BASE).await.unwrap();
+    json!({"os": "linux", "architecture": base.architecture.unwrap(), "config": {}})
+}
+
+#[tokio::test]
+async fn an_image_is_fetched_once_and_again_where_the_network_failed() {
+    let lab = Lab::open().await;
+    let registry = Registry::start(layer(), config().await).await;
+    let builds = Builds::default();
+    let options = |offline, fresh| Options { offline, fresh, ..Options::default() };
+
+    let error = builds.named(&lab.engine, &registry.name, options(true, false)).outcome().await.unwrap_err();
+    assert!(matches!(error, ImageError::Offline { .. }), "nothing is fetched where the user says so: {error:?}");
+    assert_eq!(Failure::from(&error).code, Code::BaseUnreachable, "the class is known");
+    assert_eq!(registry.asked(), 0, "nobody was asked");
+
+    registry.fail(2);
+    let building = builds.named(&lab.engine, &registry.name, options(false, false));
+    let first = building.outcome().await.unwrap();
+    let (lines, _) = building.log().after(0);
+    let again = lines.iter().filter(|line| line.contains("Trying again")).count();
+    assert!((1..=2).contains(&again), "it was tried again, and told: {lines:?}");
+    assert!(first.built, "it is new here");
+
+    let asked = registry.asked();
+    let second = builds.named(&lab.engine, &registry.name, options(false, false)).outcome().await.unwrap();
+    assert_eq!((second.id.as_str(), second.built), (first.id.as_str(), false), "it is there");
+    let offline = builds.named(&lab.engine, &registry.name, options(true, true)).outcome().await.unwrap();
+    assert_eq!(offline.id, first.id, "also where nothing is fetched");
+    assert_eq!(registry.asked(), asked, "nobody was asked again");
+
+    registry.hold(layer(), config().await);
+    let newer = builds.named(&lab.engine, &registry.name, options(false, true)).outcome().await.unwrap();
+    assert_ne!(newer.id, first.id, "who asks for it gets the newer one");
+
+    let missing = registry.name.replace("/image:1", "/none:1");
+    drop(registry);
+    let error =
+        builds.named(&lab.engine, &missing.replace("127.0.0.1", "127.0.0.2"), options(false, false)).outcome().await;
+    let error = error.unwrap_err();
+    assert!(matches!(error, ImageError::BaseUnreachable { .. }), "one that is nowhere is told: {error:?}");
+}
+
+#[tokio::test]
+async fn a_platform_that_a_registry_does_not_have_is_named() {
+    let lab = Lab::open().await;
+    let options = Options { platform: Some("linux/s390x".to_owned()), ..Options::default() };
+    let text = format!("FROM {BASE}\nRUN echo {}\n", unique());
+    let ingredients = Ingredients { options, ..lab.ingredients(lab.source(&text), (1000, 1000)) };
+    let failure = Failure::from(&lab.image(ingredients).await.unwrap_err());
+    assert!(!failure.action.is_empty(), "there is a next step: {failure:?}");
+    // An engine looks for it in a registry, or says that what it has is of another kind.
+    let known = failure.title.contains("platform") || failure.code == Code::BaseUnreachable;
+    assert!(known, "the class is known: {failure:?}");
+}
+
+async fn fit(lab: &Lab, name: &str, user: (u32, u32), claude: Option<std::path::PathBuf>) -> Result<Fit, ImageError> {
+    let id = Engine::shared().api().inspect_image(name).await.unwrap().id.unwrap();
+    let question = Question {
+        name: name.to_owned(),
+        id,
+        user,
+        claude,
+        platform: None,
+        owner: gemra_core::container::labels::Owner { instance: lab.instance.clone(), ..Default::default() },
+    };
+    Builds::default().fit(&lab.engine, question).await
+}
+
+#[tokio::test]
+async fn an_image_without_the_agent_gets_this_machines_where_it_runs() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    // The scripted agent says nothing to --version, and ends well: that is an answer.
+    let own = fit(&lab, &image.tag, lab::user(), None).await.unwrap();
+    assert_eq!(own.claude, None, "an image with an agent keeps it");
+
+    let given = fit(&lab, BASE, lab::user(), Some(claude())).await.unwrap();
+    let program = given.claude.clone().expect("the base has none, so this machine's is mounted");
+    assert!(program.is_absolute(), "by its own path, links resolved: {}", program.display());
+
+    let script = lab.folder("host", lab::ids()).join("claude");
+    std::fs::write(&script, "#!/usr/bin/env node\n").unwrap();
+    make_executable(&script);
+    for (what, claude, words) in [("a script", Some(script), "stands alone"), ("none", None, "there is none")] {
+        let error = fit(&lab, BASE, lab::user(), claude).await.unwrap_err();
+        let failure = Failure::from(&error);
+        assert_eq!(failure.code, Code::AgentMissing, "{what}: {error:?}");
+        assert!(failure.cause.contains(words), "{what}: why not is told: {}", failure.cause);
+    }
+    let left = tests::engine::see::containers(Engine::shared(), &lab.label()).await;
+    assert!(left.is_empty(), "nothing is left of the looks: {left:#?}");
+}
+
+#[tokio::test]
+async fn a_user_whom_the_image_does_not_know_has_a_home() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    let owner = if rustix::process::geteuid().is_root() { (4321, 4321) } else { lab::ids() };
+    let seen = fit(&lab, &image.tag, owner, None).await.unwrap();
+    let wish = gemra_core::container::spec::Wish { homeless: seen.homeless, ..lab.wish(&image, owner) };
+    let mut process = lab.start(&wish).await;
+    let said = lab::ask(&mut process, "touch \"$HOME/x\" \"$HOME/.claude/y\" && echo \"home $(id -u)\"").await;
+    assert_eq!(said, format!("home {}", owner.0), "it can be written to, and what is mounted in it as well");
+    process.stop.kill();
+    process.stop.gone().await;
+}
+
+#[tokio::test]
+async fn the_agent_runs_in_an_image_that_the_user_names() {
+    let mut desk = Desk::new().env("GEMRA_CLAUDE", &claude().display().to_string());
+    desk = desk.wishing(|wishes| wishes.image = Some(BASE.to_owned()));
+    let mut moving = desk.open().await;
+    let view = moving.enter().await;
+    assert!(fact(&view, "Image").starts_with(BASE), "it is the one that was named: {:?}", view.facts);
+    assert!(fact(&view, "Agent").contains("mounted read-only"), "the agent is this machine's: {:?}", view.facts);
+    assert!(fact(&view, "Base").contains("old") || fact(&view, "Base").contains("today"), "with its age");
+    let container = moving.container().await;
+    assert_eq!(container.config.unwrap().image.as_deref(), Some(BASE), "the engine says so too");
+    let mounts = container.mounts.unwrap();
+    let mounted = mounts.iter().find(|mount| mount.destination.as_deref() == Some("/usr/local/bin/claude"));
+    assert_eq!(mounted.and_then(|mount| mount.rw), Some(false), "nobody inside can change it: {mounts:#?}");
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn a_projects_usual_dockerfile_counts_where_the_user_wants_it() {
+    let desk = Desk::new().env("GEMRA_CLAUDE", &claude().display().to_string());
+    std::fs::write(desk.workspace().join("Dockerfile"), format!("FROM {BASE}\nRUN echo {}\n", unique())).unwrap();
+    let mut moving = desk.wishing(|wishes| wishes.use_dockerfile = Some(true)).open().await;
+    let view = moving.enter().await;
+    assert!(fact(&view, "Image").starts_with("gemra-auto:"), "it has a name of its own: {:?}", view.facts);
+    moving.quit().await;
+}
