@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)] // What cannot be set up fails the test, which is what it is for.
 
 use std::fmt::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
