@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::container::engine::address::{ACCEPTED, Address};
+use crate::container::engine::address::{ACCEPTED, Address, CONTEXT, Certificates};
 use crate::failure::{Code, Failure};
 use crate::file;
 
@@ -167,12 +167,15 @@ impl Settings {
     fn check(&self) -> Result<(), SettingsError> {
         let bad = |text: String| Err(SettingsError::BadValue(text));
         let engine = self.engine.trim();
-        if !engine.is_empty()
-            && let Err(error) = Address::read(engine, "the settings", false)
-        {
-            return bad(format!(
-                "{error}. Accepted are {ACCEPTED}; left empty, the engine is found as docker finds it"
-            ));
+        let engines = self.projects.values().map(|project| project.engine.trim()).chain([engine]);
+        for engine in engines.filter(|engine| !engine.is_empty() && !engine.starts_with(CONTEXT)) {
+            // Where certificates are is the environment's affair.
+            let certificates = Certificates { asked: false, folder: Some(Path::new("")) };
+            if let Err(error) = Address::read(engine, "the settings", certificates) {
+                return bad(format!(
+                    "{error}. Accepted are {ACCEPTED}; left empty, the engine is found as docker finds it"
+                ));
+            }
         }
         for certificate in &self.certificates {
             let name = certificate.display();
@@ -245,7 +248,7 @@ mod tests {
             (engine("unix://docker.sock"), "must be absolute"),
             (engine("tcp://box"), "a host and a port"),
             (engine("ftp://box"), "ftp:// is not a kind of address"),
-            (engine("ssh://me@box"), "ssh are not supported yet"),
+            (engine("ssh://me:secret@box"), "holds a password"),
             (engine("/run/docker.sock"), "Accepted are unix:///run/docker.sock"),
             (Settings { certificates: vec!["/nonexistent.pem".into()], ..Settings::default() }, "/nonexistent.pem"),
             (Settings { environment: [("/p".to_owned(), variables("A B"))].into(), ..Settings::default() }, "A B"),

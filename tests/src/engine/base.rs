@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
@@ -110,6 +110,11 @@ async fn import(docker: &Docker, archive: &Path) {
     let mut messages = docker.create_image(Some(options), Some(body), None);
     while let Some(message) = messages.next().await {
         message.expect("the engine imports the base");
+    }
+    if docker.inspect_image(BASE).await.is_err() {
+        // Podman passes over the tag that it is told.
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        docker.tag_image(name, Some(options)).await.expect("the imported base can be named");
     }
     docker.inspect_image(BASE).await.expect("the imported base is there");
 }

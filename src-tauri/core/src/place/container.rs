@@ -11,7 +11,7 @@ use crate::agent::Mode;
 use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
-use crate::container::engine::Engine;
+use crate::container::engine::{Engine, EngineError, quirks};
 use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
@@ -67,6 +67,8 @@ pub struct Image {
     engine: Engine,
     uid: u32,
     gid: u32,
+    /// Whose the files are on this machine.
+    holder: owner::Owner,
     certificates: bool,
 }
 
@@ -89,6 +91,9 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
 
+    if engine.is_remote() {
+        return Err(Failure::from(&EngineError::Remote { address: engine.address().to_string() }));
+    }
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
@@ -119,7 +124,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     }
     let building = surroundings.builds().image(&engine, recipe);
     let image = follow(&building, &news).await.map_err(failed)?;
-    Ok(Image { name: image.tag, engine, uid, gid, certificates: trusts })
+    Ok(Image { name: image.tag, engine, uid, gid, holder: owner, certificates: trusts })
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -133,9 +138,7 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    // A rootless engine's root is the user, to whom the files belong already.
-    let rootless = image.engine.about().rootless;
-    let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
+    let (rootless, holder) = (image.engine.about().rootless, image.holder);
     let common = {
         let (workspace, folder) = (workspace.clone(), surroundings.claude_folder(&workspace));
         let guard = surroundings.guard().clone();
@@ -184,6 +187,7 @@ pub async fn enter(
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
+    notes.extend(quirks::notes(image.engine.about()));
     notes.extend(variables(order).1);
     tell_notes(&notes, &news);
     let tell = news.clone();
@@ -334,7 +338,7 @@ async fn follow(building: &Building, news: &(impl Fn(News) + Send + Sync)) -> Re
 }
 
 fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
-    if engine.about().rootless {
+    if engine.about().rootless && uid == 0 {
         return "root inside, which is you outside: the engine is rootless".to_owned();
     }
     match uid {
