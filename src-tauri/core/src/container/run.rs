@@ -184,6 +184,9 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
 
     async fn create(&mut self) -> Result<String, RunError> {
         let mut body = self.plan.body.clone();
+        if let Some(missing) = quirks::missing_source(self.engine.about(), &body).await {
+            return Err(RunError::BadMount { cause: format!("{missing} is not there") });
+        }
         let user = body.user.clone().unwrap_or_default();
         quirks::adapt(self.engine.about(), &mut body, &user);
         // Each refusal is answered at most once, so that this ends.
@@ -216,7 +219,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             self.note(lack);
             return Ok(true);
         }
-        if engine::status(error) == Some(409) {
+        if quirks::is_name_taken(engine::status(error), &engine::words(error)) {
             return self.take_name().await.map(|()| true);
         }
         Ok(false)

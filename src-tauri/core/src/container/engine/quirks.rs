@@ -1,7 +1,7 @@
 //! Where engines differ, and what is done about it: all of it here, as pure functions of what an engine said of itself.
 //! It asks no engine anything.
 
-use bollard::models::{ContainerCreateBody, SystemInfo};
+use bollard::models::{ContainerCreateBody, MountType, SystemInfo};
 
 use super::{About, Supported};
 
@@ -65,6 +65,27 @@ pub fn removal(about: &About) -> &'static str {
 /// True where a volume that is made along with a container gets the labels that are asked for.
 pub(crate) fn labels_volumes(about: &About) -> bool {
     !about.podman
+}
+
+/// True where a refusal means that another container has the name: Docker says it by the status, Podman in words.
+pub(crate) fn is_name_taken(status: Option<u16>, words: &str) -> bool {
+    status == Some(409) || words.contains("name is already in use") || words.contains("name is in use")
+}
+
+/// A folder or a file that a body mounts and that is not there. Docker says so itself; Podman makes a folder, as root's.
+pub(crate) async fn missing_source(about: &About, body: &ContainerCreateBody) -> Option<String> {
+    // Elsewhere its files are those of a virtual machine, of which we know nothing.
+    if !about.podman || !cfg!(target_os = "linux") {
+        return None;
+    }
+    let mounts = body.host_config.as_ref().and_then(|host| host.mounts.as_deref()).unwrap_or_default();
+    for mount in mounts.iter().filter(|mount| mount.typ == Some(MountType::BIND)) {
+        let Some(source) = &mount.source else { continue };
+        if tokio::fs::symlink_metadata(source).await.is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            return Some(source.clone());
+        }
+    }
+    None
 }
 
 /// Something that a create body asked for, that the engine lacks, and that an agent can do without.
@@ -148,6 +169,15 @@ mod tests {
             assert_eq!(supported(&info, rootless, cgroup), expected, "rootless {rootless}, version {cgroup}");
             let about = About { rootless, cgroup: cgroup.to_owned(), ..About::default() };
             assert_eq!(notes(&about).is_empty(), expected == all, "and what does not hold is told");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_taken_is_known_by_each_engines_words() {
+        let podman = "creating container storage: the container name \"x\" is already in use by 26cb. You have to remove \
+                      that container to be able to reuse that name: that name is already in use";
+        for (status, words, taken) in [(409, "Conflict", true), (500, podman, true), (500, "no space left", false)] {
+            assert_eq!(is_name_taken(Some(status), words), taken, "{status} {words}");
         }
     }
 
