@@ -1,6 +1,7 @@
 //! Turns core's types into their wire twins and back. Every struct is taken apart whole, so that a new field in core
 //! does not compile until somebody has decided whether the page sees it.
 
+pub(crate) mod engine;
 mod frames;
 mod settings;
 mod tab;

@@ -194,7 +194,9 @@ fn configure(root: &Path) {
     };
     let proxied = |line: &&str| line.starts_with("Acquire::http") && line.contains("Proxy");
     write("etc/apt/apt.conf.d/90host", lines(&said("apt-config", &["dump"]), proxied));
-    write("usr/local/etc/npmrc", npm_registry());
+    // In a file as well as in the image's environment, because Podman takes no environment along with an archive.
+    let trusted = if certificates().next().is_some() { format!("cafile=/{BUNDLE}\n") } else { String::new() };
+    write("usr/local/etc/npmrc", format!("{}{trusted}", npm_registry()));
     let pip = said("pip3", &["config", "list"]);
     let pip: Vec<String> = pip
         .lines()

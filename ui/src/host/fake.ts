@@ -1,10 +1,12 @@
 // A host with no backend: it plays scripted tabs in the page itself, for development, tests and screenshots. It
 // answers as core does, deterministically, and is never part of the app.
 import { FakeTab } from "./fake/tab";
+import { ENGINES } from "./fake/engines";
 import { FOLDERS } from "./fake/folders";
 import { scene, type Scene } from "./fake/scenes";
 import type { Host } from "./types";
 import type { Completion } from "./wire/Completion";
+import type { Engine } from "./wire/Engine";
 import type { Failure } from "./wire/Failure";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
@@ -164,8 +166,12 @@ export class FakeHost implements Host {
     return { folders: FOLDERS.filter((folder) => folder.startsWith(path) && isDirect(folder, path)) };
   }
 
+  async listEngines(): Promise<Engine[]> {
+    return ENGINES;
+  }
+
   async saveSettings(settings: WindowState["settings"]): Promise<void> {
-    if (settings.engine !== "" && !/^(unix|tcp|ssh|npipe):\/\//.test(settings.engine)) {
+    if (settings.engine !== "" && !/^((unix|tcp|https|ssh|npipe):\/\/|context:)/.test(settings.engine)) {
       throw failure(
         "settings-not-saved",
         "The engine's address cannot be used",

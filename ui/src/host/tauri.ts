@@ -44,6 +44,7 @@ export const tauriHost: Host = {
   startFresh: (tab) => invoke("start_fresh", { tab }),
 
   completePath: (path) => invoke("complete_path", { path }),
+  listEngines: () => invoke("list_engines"),
   saveSettings: (settings) => invoke("save_settings", { settings }),
   dismissProblem: (id) => invoke("dismiss_problem", { id }),
 

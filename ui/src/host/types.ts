@@ -2,6 +2,7 @@
 // (`tauri.ts`) or the page's own stand-in (`fake.ts`). Every method rejects with a `Failure`.
 import type { Choice } from "./wire/Choice";
 import type { Completion } from "./wire/Completion";
+import type { Engine } from "./wire/Engine";
 import type { Entry } from "./wire/Entry";
 import type { Mode } from "./wire/Mode";
 import type { Settings } from "./wire/Settings";
@@ -47,6 +48,8 @@ export interface Host {
   startFresh(tab: string): Promise<void>;
 
   completePath(path: string): Promise<Completion>;
+  /** Every container engine that is named or found, those that do not answer too. Takes seconds where one is far. */
+  listEngines(): Promise<Engine[]>;
   saveSettings(settings: Settings): Promise<void>;
   dismissProblem(id: number): Promise<void>;
 
