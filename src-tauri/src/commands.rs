@@ -13,9 +13,10 @@ use gemra_core::transcript::EntryId;
 use tauri::State;
 use tauri::ipc::Channel;
 
+use crate::convert;
 use crate::wire::frames::{TabFrame, WindowFrame};
 use crate::wire::image::{ImageProgress, Template};
-use crate::wire::requests::{Choice, Completion};
+use crate::wire::requests::{Choice, Completion, Engine};
 use crate::wire::settings::Settings;
 use crate::wire::tab::Mode;
 use crate::wire::transcript::{Entry, Failure};
@@ -169,6 +170,11 @@ pub(crate) async fn start_fresh(app: State<'_, Arc<App>>, tab: String) -> Answer
 #[tauri::command]
 pub(crate) async fn complete_path(app: State<'_, Arc<App>>, path: String) -> Answer<Completion> {
     Ok(Completion { folders: app.complete_path(path).await })
+}
+
+#[tauri::command]
+pub(crate) async fn list_engines(app: State<'_, Arc<App>>) -> Answer<Vec<Engine>> {
+    Ok(convert::engine::engines(app.engines().await))
 }
 
 #[tauri::command]

@@ -3,6 +3,7 @@
 
 mod container;
 mod credentials;
+pub(crate) mod engine;
 mod frames;
 mod image;
 mod settings;

@@ -116,6 +116,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::retry_agent,
             commands::start_fresh,
             commands::complete_path,
+            commands::list_engines,
             commands::save_settings,
             commands::templates,
             commands::write_template,

@@ -40,6 +40,7 @@ mod tests {
         super::container::ShellFrame::export_all(&config).unwrap();
         super::container::Holdings::export_all(&config).unwrap();
         super::container::Pruned::export_all(&config).unwrap();
+        super::requests::Engine::export_all(&config).unwrap();
     }
 
     fn read(folder: &Path) -> BTreeMap<String, String> {

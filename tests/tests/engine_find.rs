@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use gemra_core::container::engine::address::Certificates;
 use gemra_core::container::engine::{Address, Engine as CoreEngine, EngineError, Places};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
@@ -70,7 +71,18 @@ async fn what_is_named_is_final() {
             vec![("DOCKER_CONTEXT", "x"), ("DOCKER_CONFIG", empty)],
             Err(Code::EngineBadAddress),
         ),
-        ("ssh", None, vec![("DOCKER_HOST", "ssh://box")], Err(Code::EngineBadAddress)),
+        (
+            "an ssh that reaches nobody",
+            None,
+            vec![("DOCKER_HOST", "ssh://127.0.0.1:1"), ("PATH", "/usr/bin")],
+            Err(Code::EngineNotRunning),
+        ),
+        (
+            "a TLS without certificates",
+            None,
+            vec![("DOCKER_HOST", "tcp://127.0.0.1:1"), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", empty)],
+            Err(Code::EngineBadAddress),
+        ),
     ];
     for (what, setting, environment, expected) in cases {
         let found = CoreEngine::find(setting, &Environment::of(environment)).await;
@@ -226,7 +238,7 @@ async fn of_the_known_sockets_the_first_that_answers_is_the_engine() {
         drop(std::os::unix::net::UnixListener::bind(path).unwrap());
     }
     let address = Engine::shared().address();
-    let alive = Address::read(address, "the fixture", false).unwrap();
+    let alive = Address::read(address, "the fixture", Certificates::default()).unwrap();
     let gone = socket(&folder.path().join("gone.sock"));
     let mut places = Places { sockets: vec![gone, socket(&dead), alive], folders: Vec::new() };
     let engine = CoreEngine::find_among(&places, None, None, &unnamed(folder.path())).await.unwrap();

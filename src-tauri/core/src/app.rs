@@ -21,6 +21,7 @@ use tokio::sync::watch;
 use self::problems::Problems;
 use crate::agent::claude::{history, sessions};
 use crate::container::engine::EngineError;
+use crate::container::engine::survey::Surveyed;
 use crate::container::exec::{Said, Shell};
 use crate::container::holdings::{self, Container, Holding, Pruned};
 use crate::container::image::{self, templates};
@@ -419,6 +420,11 @@ impl App {
     pub async fn complete_path(&self, typed: String) -> Vec<String> {
         let home = self.surroundings.environment().home();
         blocking(move || workspace::complete(&typed, home.as_deref())).await.unwrap_or_default()
+    }
+
+    /// Every engine there is to choose from, and what comes of asking it.
+    pub async fn engines(&self) -> Vec<Surveyed> {
+        self.surroundings.engines().await
     }
 
     /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.

@@ -41,6 +41,10 @@ pub enum Code {
     EngineNoPermission,
     /// The engine's address is not one.
     EngineBadAddress,
+    /// Who answers at the engine's address is not known.
+    EngineNotTrusted,
+    /// The engine is on another machine, where the workspace is not.
+    EngineRemote,
     /// The engine failed in a way of its own.
     EngineFailed,
     /// A step of the image's build failed.
@@ -101,6 +105,8 @@ impl Code {
             Self::EngineNotRunning => "engine-not-running",
             Self::EngineNoPermission => "engine-no-permission",
             Self::EngineBadAddress => "engine-bad-address",
+            Self::EngineNotTrusted => "engine-not-trusted",
+            Self::EngineRemote => "engine-remote",
             Self::EngineFailed => "engine-failed",
             Self::BuildFailed => "build-failed",
             Self::BadDockerfile => "bad-dockerfile",

@@ -66,6 +66,8 @@ pub struct Exit {
     pub signal: Option<i32>,
     /// True where the engine said that the agent itself ran out of memory.
     pub out_of_memory: bool,
+    /// True where the engine does not tell whether memory ran out.
+    pub memory_untold: bool,
     /// The last [`STDERR_TAIL`] bytes of stderr.
     pub stderr: String,
     /// True where the engine would not remove the agent's container, which may still run.

@@ -232,7 +232,7 @@ mod tests {
             (engine("unix://docker.sock"), "must be absolute"),
             (engine("tcp://box"), "a host and a port"),
             (engine("ftp://box"), "ftp:// is not a kind of address"),
-            (engine("ssh://me@box"), "ssh are not supported yet"),
+            (engine("ssh://me:secret@box"), "holds a password"),
             (engine("/run/docker.sock"), "Accepted are unix:///run/docker.sock"),
             (
                 Settings {

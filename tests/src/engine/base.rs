@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use bollard::query_parameters::{CreateImageOptionsBuilder, TagImageOptionsBuilder};
 use futures_util::StreamExt as _;
 use tokio_util::io::ReaderStream;
 
@@ -111,6 +111,11 @@ async fn import(docker: &Docker, archive: &Path) {
     while let Some(message) = messages.next().await {
         message.expect("the engine imports the base");
     }
+    if docker.inspect_image(BASE).await.is_err() {
+        // Podman passes over the tag that it is told.
+        let options = TagImageOptionsBuilder::new().repo(name).tag(tag).build();
+        docker.tag_image(name, Some(options)).await.expect("the imported base can be named");
+    }
     docker.inspect_image(BASE).await.expect("the imported base is there");
 }
 
@@ -189,7 +194,9 @@ fn configure(root: &Path) {
     };
     let proxied = |line: &&str| line.starts_with("Acquire::http") && line.contains("Proxy");
     write("etc/apt/apt.conf.d/90host", lines(&said("apt-config", &["dump"]), proxied));
-    write("usr/local/etc/npmrc", npm_registry());
+    // In a file as well as in the image's environment, because Podman takes no environment along with an archive.
+    let trusted = if certificates().next().is_some() { format!("cafile=/{BUNDLE}\n") } else { String::new() };
+    write("usr/local/etc/npmrc", format!("{}{trusted}", npm_registry()));
     let pip = said("pip3", &["config", "list"]);
     let pip: Vec<String> = pip
         .lines()

@@ -39,6 +39,7 @@ podman)
     # those in shared memory are all Podmans' together.
     {
         echo '[engine]'
+        echo "hooks_dir = [\"$data/hooks\"]"
         echo 'cgroup_manager = "cgroupfs"'
         echo 'events_logger = "file"'
         echo 'lock_type = "file"'
@@ -50,6 +51,18 @@ podman)
         echo "network_config_dir = \"$data/networks\""
     } >"$data/containers.conf"
     export CONTAINERS_CONF="$data/containers.conf"
+    # It asks for more open files and processes than some machines allow even to root, where no container would start:
+    # there they get what is enough.
+    mkdir -p "$data/hooks"
+    rm -f "$data/hooks/limits.json"
+    if ! (ulimit -n 1048576) 2>/dev/null; then
+        files=$(awk '/^Max open files/ { print $5 }' /proc/self/limits)
+        edit="s/(NOFILE\",\"hard\":)[0-9]+(,\"soft\":)[0-9]+/\\1$files\\2$files/"
+        edit="$edit;s/(NPROC\",\"hard\":)[0-9]+(,\"soft\":)[0-9]+/\\14096\\24096/"
+        edit=$(printf %s "$edit" | sed 's/[\\"]/\\&/g')
+        printf '{"version":"1.0.0","hook":{"path":"/bin/sed","args":["sed","-E","%s"]},"when":{"always":true},"stages":["precreate"]}' \
+            "$edit" >"$data/hooks/limits.json"
+    fi
     # What a run before has left there says that its containers run.
     rm -rf "$data/tmp"
     # The kernel's overlays, else those in user space, else copies.
@@ -59,6 +72,8 @@ podman)
         if podman $storage info >>"$log" 2>&1 9>&-; then break; fi
     done
     podman $storage rm --all --force --time 0 </dev/null >>"$log" 2>&1 9>&- || true
+    # Those that were to prepare a volume are gone with the others, and what they prepared would count as done.
+    podman $storage volume rm --all --force </dev/null >>"$log" 2>&1 9>&- || true
     # Each listens on one socket; both work on the same data.
     for name in docker open; do
         podman $storage system service --time 0 "unix://$run/$name.sock" </dev/null >>"$log" 2>&1 9>&- &

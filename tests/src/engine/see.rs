@@ -54,6 +54,25 @@ pub async fn exec(engine: &Engine, id: &str, command: &[&str]) -> String {
     said
 }
 
+/// The command lines of a container's processes, as the machine tells them: engines need a program in the image, or
+/// differ in what they answer.
+///
+/// # Panics
+/// Where the container does not run.
+pub async fn processes(engine: &Engine, id: &str) -> Vec<String> {
+    let first = inspect(engine, id).await.state.and_then(|state| state.pid).expect("a container that runs has one");
+    let mut found = Vec::new();
+    let mut pids = vec![first.to_string()];
+    while let Some(pid) = pids.pop() {
+        // One that ends meanwhile has no children and no words.
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        pids.extend(children.split_whitespace().map(str::to_owned));
+        let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        found.push(String::from_utf8_lossy(&line).replace('\0', " "));
+    }
+    found
+}
+
 /// Removes a container, whatever its state; that it is gone already is fine.
 pub async fn remove(engine: &Engine, id: &str) {
     let options = RemoveContainerOptionsBuilder::new().force(true).build();

@@ -3,12 +3,14 @@
 import { FakeCredentials } from "./fake/credentials";
 import { FakeContainers } from "./fake/containers";
 import { FakeTab } from "./fake/tab";
+import { ENGINES } from "./fake/engines";
 import { FOLDERS } from "./fake/folders";
 import { TEMPLATES } from "./fake/parts";
 import { scene, type Scene } from "./fake/scenes";
 import type { Host } from "./types";
 import type { Completion } from "./wire/Completion";
 import type { ContainerFigures } from "./wire/ContainerFigures";
+import type { Engine } from "./wire/Engine";
 import type { Failure } from "./wire/Failure";
 import type { Holdings } from "./wire/Holdings";
 import type { Pruned } from "./wire/Pruned";
@@ -262,8 +264,12 @@ export class FakeHost implements Host {
     return { folders: FOLDERS.filter((folder) => folder.startsWith(path) && isDirect(folder, path)) };
   }
 
+  async listEngines(): Promise<Engine[]> {
+    return ENGINES;
+  }
+
   async saveSettings(settings: WindowState["settings"]): Promise<void> {
-    if (settings.engine !== "" && !/^(unix|tcp|ssh|npipe):\/\//.test(settings.engine)) {
+    if (settings.engine !== "" && !/^((unix|tcp|https|ssh|npipe):\/\/|context:)/.test(settings.engine)) {
       throw failure(
         "settings-not-saved",
         "The engine's address cannot be used",

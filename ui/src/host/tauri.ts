@@ -73,6 +73,7 @@ export const tauriHost: Host = {
   },
 
   completePath: (path) => invoke("complete_path", { path }),
+  listEngines: () => invoke("list_engines"),
   saveSettings: (settings) => invoke("save_settings", { settings }),
   dismissProblem: (id) => invoke("dismiss_problem", { id }),
 

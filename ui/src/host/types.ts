@@ -5,6 +5,7 @@ import type { Choice } from "./wire/Choice";
 import type { Completion } from "./wire/Completion";
 import type { Credentials } from "./wire/Credentials";
 import type { ContainerFigures } from "./wire/ContainerFigures";
+import type { Engine } from "./wire/Engine";
 import type { Entry } from "./wire/Entry";
 import type { Kept } from "./wire/Kept";
 import type { LoginStep } from "./wire/LoginStep";
@@ -90,6 +91,8 @@ export interface Host {
   loadImage(file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]>;
 
   completePath(path: string): Promise<Completion>;
+  /** Every container engine that is named or found, those that do not answer too. Takes seconds where one is far. */
+  listEngines(): Promise<Engine[]>;
   saveSettings(settings: Settings): Promise<void>;
   dismissProblem(id: number): Promise<void>;
 

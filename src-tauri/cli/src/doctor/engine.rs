@@ -67,9 +67,14 @@ fn attempts(error: &EngineError) -> Vec<String> {
     match error {
         EngineError::NotInstalled { looked } => looked.clone(),
         EngineError::NotRunning { tried } => tried.iter().map(ToString::to_string).collect(),
-        EngineError::NoPermission { tried } | EngineError::NotAnEngine { tried } => vec![tried.to_string()],
+        EngineError::NoPermission { tried }
+        | EngineError::NotAnEngine { tried }
+        | EngineError::NotTrusted { tried }
+        | EngineError::NotLetIn { tried }
+        | EngineError::Ssh { tried, .. } => vec![tried.to_string()],
         // Here no socket was tried: what names the engine is wrong, or the engine itself spoke.
         EngineError::BadAddress { .. }
+        | EngineError::Remote { .. }
         | EngineError::NotSupported { .. }
         | EngineError::NoSuchContext { .. }
         | EngineError::BadConfig { .. }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 
 use crate::agent::claude::{find, sessions};
 use crate::audit::Audit;
-use crate::container::engine::{Engine, EngineError};
+use crate::container::engine::survey::{self, Surveyed};
+use crate::container::engine::{Engine, EngineError, Places};
 use crate::container::image::Builds;
 use crate::container::network::probe::Lately;
 use crate::container::{network, sweep};
@@ -254,14 +255,35 @@ impl Surroundings {
         self.records.forget(&tab.0).await;
     }
 
-    /// Removes what dead instances of this home have left in the engine. Another home's are another's business.
+    /// Every engine there is to choose from, and what comes of asking it.
+    pub(crate) async fn engines(&self) -> Vec<Surveyed> {
+        let settings = self.settings();
+        let own = (settings.engine.clone(), "the settings".to_owned());
+        let projects =
+            settings.projects.iter().map(|(path, project)| (project.engine.clone(), format!("the settings of {path}")));
+        let named = std::iter::once(own).chain(projects).collect();
+        survey::survey(named, &self.environment, &Places::usual(&self.environment)).await
+    }
+
+    /// Removes what dead instances of this home have left, at every engine that the settings lead to. Another home's are
+    /// another's business.
     pub(crate) async fn sweep_dead_instances(&self) {
         let (sockets, instance) = (self.home.sockets(), self.instance.clone());
         let _ = tokio::task::spawn_blocking(move || network::clear(&sockets, &instance)).await;
-        let Ok(engine) = self.engine().await else { return };
+        let settings = self.settings();
+        let mut named: Vec<String> =
+            settings.projects.values().map(|project| project.engine.trim().to_owned()).collect();
+        named.push(settings.engine.trim().to_owned());
+        named.sort();
+        named.dedup();
+        let found = futures_util::future::join_all(named.iter().map(|setting| self.engine_at(setting))).await;
+        // Two settings may mean the same one.
+        let engines: BTreeMap<String, Engine> =
+            found.into_iter().flatten().map(|engine| (engine.address().to_string(), engine)).collect();
         let home = format!("{}-", household(self.home.data()));
         let is_alive = |instance: &str| !instance.starts_with(&home) || instance == self.instance;
-        if let Err(error) = sweep::dead(&engine, is_alive).await {
+        let sweeps = engines.values().map(|engine| sweep::dead(engine, is_alive));
+        for error in futures_util::future::join_all(sweeps).await.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "leftovers could not be looked for");
         }
     }
@@ -278,10 +300,9 @@ impl Surroundings {
     /// for what went wrong.
     pub(crate) async fn clear_instance(&self) {
         let used: Vec<Engine> = self.engines.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for engine in used {
-            if let Err(error) = sweep::own(&engine, &self.instance).await {
-                tracing::warn!(%error, "what is left could not be looked for");
-            }
+        let sweeps = used.iter().map(|engine| sweep::own(engine, &self.instance));
+        for error in futures_util::future::join_all(sweeps).await.into_iter().filter_map(Result::err) {
+            tracing::warn!(%error, "what is left could not be looked for");
         }
     }
 }

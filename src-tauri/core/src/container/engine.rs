@@ -5,6 +5,10 @@ pub mod address;
 pub mod error;
 mod find;
 mod places;
+pub mod quirks;
+mod ssh;
+pub mod survey;
+mod tls;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -16,14 +20,18 @@ use bollard::{API_DEFAULT_VERSION, Docker};
 pub use address::Address;
 pub use error::{Attempt, EngineError};
 pub use places::Places;
+pub use ssh::SshError;
 
 use crate::environment::Environment;
 use find::{Candidate, Choice};
 
 /// How long an engine may take to say that it is there. It needs a millisecond.
 const PING: Duration = Duration::from_secs(2);
-/// How long it may take over a question about itself or one of its objects.
-pub(crate) const QUESTION: Duration = Duration::from_secs(3);
+/// The same for one on another machine.
+const FAR_PING: Duration = Duration::from_secs(15);
+/// How long it may take over a question about itself or one of its objects. It needs milliseconds, but one that others
+/// keep busy is no failure.
+pub(crate) const QUESTION: Duration = Duration::from_secs(20);
 /// How long what it said of itself is taken for true, as long as it answers. Docker runs two programs to say it, which
 /// is felt at each click, and what it says changes with its installation.
 const TRUSTED: Duration = Duration::from_mins(10);
@@ -42,6 +50,8 @@ pub struct Engine {
     origin: String,
     about: Arc<About>,
     asked: Asked,
+    /// Held, because its end is the way's.
+    _tunnel: Option<Arc<ssh::Tunnel>>,
 }
 
 /// When and where an engine told about itself.
@@ -133,8 +143,8 @@ impl Engine {
         let (setting, read, known) = (setting.map(str::to_owned), environment.clone(), places.clone());
         // Small files, but they may lie on a slow network home.
         match aside(move || find::choose(setting.as_deref(), &read, &known)).await?? {
-            Choice::Named(candidate) => Self::connect(candidate, before).await.map_err(Refusal::alone),
-            Choice::Known(addresses) => Self::first(addresses, before, places).await,
+            Choice::Named(candidate) => Self::connect(candidate, before, environment).await.map_err(Refusal::alone),
+            Choice::Known(addresses) => Self::first(addresses, before, places, environment).await,
         }
     }
 
@@ -158,10 +168,20 @@ impl Engine {
         &self.about
     }
 
-    async fn first(addresses: Vec<Address>, before: Option<&Self>, places: &Places) -> Result<Self, EngineError> {
+    /// True where it is on another machine and cannot mount this one's folders.
+    pub fn is_remote(&self) -> bool {
+        self.address.is_remote()
+    }
+
+    async fn first(
+        addresses: Vec<Address>,
+        before: Option<&Self>,
+        places: &Places,
+        environment: &Environment,
+    ) -> Result<Self, EngineError> {
         let mut refusals = Vec::new();
         for address in addresses {
-            match Self::connect(Candidate { address, origin: KNOWN.to_owned() }, before).await {
+            match Self::connect(Candidate { address, origin: KNOWN.to_owned() }, before, environment).await {
                 Ok(engine) => return Ok(engine),
                 Err(Refusal::Absent(_)) => {}
                 Err(refusal) => refusals.push(refusal),
@@ -191,7 +211,7 @@ impl Engine {
         Err(EngineError::NotRunning { tried: places.sockets.iter().take(1).map(absent).collect() })
     }
 
-    async fn connect(candidate: Candidate, before: Option<&Self>) -> Result<Self, Refusal> {
+    async fn connect(candidate: Candidate, before: Option<&Self>, environment: &Environment) -> Result<Self, Refusal> {
         let Candidate { address, origin } = candidate;
         let mut socket = None;
         let attempt = |cause: String| Attempt { address: address.to_string(), origin: origin.clone(), cause };
@@ -205,16 +225,21 @@ impl Engine {
                 Ok(metadata) => socket = Some(identity(&metadata)),
             }
         }
+        let patience = if address.is_remote() { FAR_PING } else { PING };
         if let Some(before) = before.filter(|before| before.is_still(&address, socket))
-            && matches!(tokio::time::timeout(PING, before.docker.ping()).await, Ok(Ok(_)))
+            && matches!(tokio::time::timeout(patience, before.docker.ping()).await, Ok(Ok(_)))
         {
             return Ok(Self { origin, ..before.clone() });
         }
-        let docker = open(&address).map_err(|error| Refusal::Absent(attempt(words(&error))))?;
-        match tokio::time::timeout(PING, docker.ping()).await {
+        let (docker, tunnel) = open(&address, environment, attempt).await?;
+        match tokio::time::timeout(patience, docker.ping()).await {
             Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(Refusal::of(&error, attempt(words(&error)))),
-            Err(_) => return Err(Refusal::Dead(attempt(format!("no answer within {PING:?}")))),
+            Ok(Err(error)) => {
+                // Where the way broke, ssh knows more than whoever came to a closed socket.
+                let ended = tunnel.as_ref().and_then(ssh::Tunnel::ended).filter(|said| !said.is_empty());
+                return Err(Refusal::of(&error, attempt(ended.unwrap_or_else(|| words(&error)))));
+            }
+            Err(_) => return Err(Refusal::Dead(attempt(format!("no answer within {patience:?}")))),
         }
         let asked =
             async { tokio::try_join!(question("its version", docker.version()), question("its state", docker.info())) };
@@ -222,7 +247,7 @@ impl Engine {
         let about = Arc::new(About::read(&version, &info));
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
         let asked = Asked { at: Instant::now(), socket };
-        Ok(Self { docker, address, origin, about, asked })
+        Ok(Self { docker, address, origin, about, asked, _tunnel: tunnel.map(Arc::new) })
     }
 
     /// True where what it said of itself still holds, if it answers at all.
@@ -295,6 +320,9 @@ enum Refusal {
 
 impl Refusal {
     fn of(error: &bollard::errors::Error, attempt: Attempt) -> Self {
+        if let Some(about_certificates) = tls::refusal(&words(error), &attempt) {
+            return Self::Ill(about_certificates);
+        }
         let kind = io_kind(error);
         match (kind, status(error)) {
             (Some(std::io::ErrorKind::PermissionDenied), _) => Self::Forbidden(attempt),
@@ -349,15 +377,45 @@ fn identity(_metadata: &std::fs::Metadata) -> Identity {
     (0, 0, 0)
 }
 
-fn open(address: &Address) -> Result<Docker, bollard::errors::Error> {
-    match address {
+async fn open(
+    address: &Address,
+    environment: &Environment,
+    attempt: impl Fn(String) -> Attempt,
+) -> Result<(Docker, Option<ssh::Tunnel>), Refusal> {
+    let absent = |error: bollard::errors::Error| Refusal::Absent(attempt(words(&error)));
+    let at_socket = |path: &std::path::Path| {
         #[cfg(unix)]
-        Address::Unix(path) => Docker::connect_with_unix(&path.to_string_lossy(), LONGEST_SILENCE, API_DEFAULT_VERSION),
+        return Docker::connect_with_unix(&path.to_string_lossy(), LONGEST_SILENCE, API_DEFAULT_VERSION);
+        #[cfg(not(unix))]
+        Err(bollard::errors::Error::UnsupportedURISchemeError { uri: path.display().to_string() })
+    };
+    let docker = match address {
+        Address::Unix(path) => at_socket(path).map_err(absent)?,
         #[cfg(windows)]
-        Address::Pipe(path) => Docker::connect_with_named_pipe(path, LONGEST_SILENCE, API_DEFAULT_VERSION),
-        Address::Tcp(host) => Docker::connect_with_http(&format!("tcp://{host}"), LONGEST_SILENCE, API_DEFAULT_VERSION),
-        other => Err(bollard::errors::Error::UnsupportedURISchemeError { uri: other.to_string() }),
-    }
+        Address::Pipe(path) => {
+            Docker::connect_with_named_pipe(path, LONGEST_SILENCE, API_DEFAULT_VERSION).map_err(absent)?
+        }
+        #[cfg(not(windows))]
+        Address::Pipe(path) => {
+            return Err(absent(bollard::errors::Error::UnsupportedURISchemeError { uri: path.clone() }));
+        }
+        Address::Tcp(host) => {
+            Docker::connect_with_http(&format!("tcp://{host}"), LONGEST_SILENCE, API_DEFAULT_VERSION).map_err(absent)?
+        }
+        Address::Tls { host, certificates } => {
+            let (host, folder) = (host.clone(), certificates.clone());
+            let opened = aside(move || tls::open(&host, &folder, LONGEST_SILENCE)).await;
+            opened.and_then(|opened| opened).map_err(Refusal::Ill)?
+        }
+        Address::Ssh(login) => {
+            let tunnel = ssh::Tunnel::open(login, environment).await.map_err(|why| {
+                let tried = attempt(why.to_string());
+                Refusal::Ill(EngineError::Ssh { tried, why })
+            })?;
+            return Ok((at_socket(tunnel.socket()).map_err(absent)?, Some(tunnel)));
+        }
+    };
+    Ok((docker, None))
 }
 
 impl About {
@@ -367,6 +425,7 @@ impl About {
         let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
         let security = info.security_options.clone().unwrap_or_default();
         let has = |option: &str| security.iter().any(|line| line.contains(option));
+        let cgroup = info.cgroup_version.map(|version| version.to_string()).unwrap_or_default();
         let number = version.version.as_deref().unwrap_or_default();
         // Distributions append their own suffix, which nobody needs to see.
         let number = number.split(['+', '-', '~']).next().unwrap_or_default();
@@ -382,15 +441,10 @@ impl About {
             desktop,
             rootless: has("rootless"),
             selinux: has("selinux"),
-            cgroup: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
             cpus: info.ncpu.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
-            limits: Supported {
-                memory: info.memory_limit == Some(true),
-                swap: info.swap_limit == Some(true),
-                cpu: info.cpu_cfs_quota == Some(true),
-                pids: info.pids_limit == Some(true),
-            },
+            limits: quirks::supported(info, has("rootless"), &cgroup),
+            cgroup,
             security,
         }
     }

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use error::{Phase, RunError, why};
 pub(super) use volumes::remove_half_made;
 
+use super::engine::quirks::{self, Lack};
 use super::engine::{self, Engine, question};
 use super::labels;
 use super::spec::{Plan, SpecError, wrapper};
@@ -191,6 +192,11 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
 
     async fn create(&mut self) -> Result<String, RunError> {
         let mut body = self.plan.body.clone();
+        if let Some(missing) = quirks::missing_source(self.engine.about(), &body).await {
+            return Err(RunError::BadMount { cause: format!("{missing} is not there") });
+        }
+        let user = body.user.clone().unwrap_or_default();
+        quirks::adapt(self.engine.about(), &mut body, &user);
         // Each refusal is answered at most once, so that this ends.
         for _ in 0..4 {
             let asked = self
@@ -220,20 +226,11 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         error: &bollard::errors::Error,
         body: &mut ContainerCreateBody,
     ) -> Result<bool, RunError> {
-        let words = engine::words(error).to_lowercase();
-        let host = body.host_config.get_or_insert_default();
-        let names_host = words.contains("host-gateway") || words.contains("add-host") || words.contains("extra host");
-        if names_host && host.extra_hosts.take().is_some() {
-            self.note("host.docker.internal is not known inside: this engine is too old for it");
+        if let Some(lack) = Lack::of(&engine::words(error)).and_then(|lack| lack.give_in(body)) {
+            self.note(lack);
             return Ok(true);
         }
-        let names_init =
-            words.contains("container-init") || words.contains("catatonit") || words.contains("docker-init");
-        if names_init && host.init.take() == Some(true) {
-            self.note("No init process runs inside: this engine has none installed");
-            return Ok(true);
-        }
-        if engine::status(error) == Some(409) {
+        if quirks::is_name_taken(engine::status(error), &engine::words(error)) {
             return self.take_name().await.map(|()| true);
         }
         Ok(false)

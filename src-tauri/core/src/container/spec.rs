@@ -13,9 +13,10 @@ use std::time::Duration;
 use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
 use sha2::{Digest, Sha256};
 
+pub use super::engine::quirks::user;
 use crate::digest::hexadecimal;
 pub use passed::{FOLDER, passed};
-pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, VolumeFolder, Wish, user};
+pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, VolumeFolder, Wish};
 
 /// Where the workspace is in a container, beside its own path.
 pub const WORKSPACE: &str = "/workspace";

@@ -16,7 +16,7 @@ use crate::agent::Mode;
 use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
-use crate::container::engine::Engine;
+use crate::container::engine::{Engine, EngineError, quirks};
 use crate::container::held::Held;
 use crate::container::image::Ingredients;
 use crate::container::image::fit::Fit;
@@ -124,6 +124,9 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
 
+    if engine.is_remote() {
+        return Err(Failure::from(&EngineError::Remote { address: engine.address().to_string() }));
+    }
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
@@ -141,9 +144,7 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    // A rootless engine's root is the user, to whom the files belong already.
-    let rootless = image.engine.about().rootless;
-    let holder = if rootless { owner::of_us() } else { owner::Owner { uid: image.uid, gid: image.gid } };
+    let (rootless, holder) = (image.engine.about().rootless, owner_of(&order.workspace).await?);
     let common = {
         let (workspace, folder) = (workspace.clone(), surroundings.claude_folder(&workspace));
         let guard = surroundings.guard().clone();
@@ -218,6 +219,7 @@ pub async fn enter(
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
     notes.extend(grant.notes);
+    notes.extend(quirks::notes(image.engine.about()));
     notes.extend(left_out);
     notes.extend(lent.notes);
     tell_notes(&notes, &news);
@@ -372,7 +374,7 @@ fn numbers(groups: &[u32]) -> String {
 }
 
 fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
-    if engine.about().rootless {
+    if engine.about().rootless && uid == 0 {
         return "root inside, which is you outside: the engine is rootless".to_owned();
     }
     match uid {

@@ -195,13 +195,8 @@ async fn supervise(
         errors.abort();
     }
     let stderr = tail.lock().map(|tail| tail.text()).unwrap_or_default();
-    let ended = Exit {
-        code: status.and_then(|s| s.code()),
-        signal: status.and_then(signal_of),
-        out_of_memory: false,
-        stderr,
-        left: false,
-    };
+    let ended =
+        Exit { code: status.and_then(|s| s.code()), signal: status.and_then(signal_of), stderr, ..Exit::default() };
     tracing::debug!(code = ?ended.code, signal = ?ended.signal, "a process ended");
     exit.send_replace(Some(ended));
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::container::{Project, Wishes};
 use super::{Settings, SettingsError};
 use crate::agent::Mode;
-use crate::container::engine::address::{ACCEPTED, Address};
+use crate::container::engine::address::{ACCEPTED, Address, CONTEXT, Certificates};
 use crate::container::network::allow::Entry;
 use crate::container::spec::extra::Gpus;
 use crate::container::spec::wrapper::is_name;
@@ -61,10 +61,12 @@ pub(super) fn folders_of(settings: &Settings, home: Option<&Path>) -> Checked {
 
 fn engine(field: &str, address: &str) -> Checked {
     let address = address.trim();
-    if address.is_empty() {
+    if address.is_empty() || address.starts_with(CONTEXT) {
         return Ok(());
     }
-    match Address::read(address, "the settings", false) {
+    // Where certificates are is the environment's affair.
+    let certificates = Certificates { asked: false, folder: Some(Path::new("")) };
+    match Address::read(address, "the settings", certificates) {
         Ok(_) => Ok(()),
         Err(error) => {
             bad(field, format!("{error}. Accepted are {ACCEPTED}; left empty, the engine is found as docker finds it"))

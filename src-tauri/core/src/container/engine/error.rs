@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ssh::SshError;
 use crate::failure::{Code, Failure};
 
 /// An address that was tried, and what came of it.
@@ -62,6 +63,32 @@ pub enum EngineError {
         origin: String,
         /// The kind.
         what: &'static str,
+    },
+    /// The way by ssh to the engine's machine.
+    #[error("There is no way to the container engine at {} ({}): {why}", .tried.address, .tried.origin)]
+    Ssh {
+        /// What was tried.
+        tried: Attempt,
+        /// Why not.
+        why: SshError,
+    },
+    /// Who answers has no certificate that is trusted.
+    #[error("Who answers at {} is not trusted: {}", .tried.address, .tried.cause)]
+    NotTrusted {
+        /// What was tried.
+        tried: Attempt,
+    },
+    /// The engine does not take our certificate.
+    #[error("The container engine at {} does not let you in: {}", .tried.address, .tried.cause)]
+    NotLetIn {
+        /// What was tried.
+        tried: Attempt,
+    },
+    /// An engine on another machine, which does not see this one's files.
+    #[error("The container engine at {address} is on another machine, where this project's files are not")]
+    Remote {
+        /// Its address.
+        address: String,
     },
     /// The context that was named is not among the docker CLI's contexts.
     #[error("The Docker context {name:?}, from {origin}, is not in {folder}", folder = folder.display())]
@@ -142,13 +169,34 @@ impl From<&EngineError> for Failure {
                 Code::EngineBadAddress,
                 "The engine's address is not valid",
                 cause,
-                "Write it like unix:///run/docker.sock or tcp://127.0.0.1:2375 where it is named, then press Retry.",
+                "Write it like unix:///run/docker.sock, tcp://127.0.0.1:2375 or ssh://user@box where it is named, then press Retry.",
             ),
             EngineError::NotSupported { .. } => Self::new(
                 Code::EngineBadAddress,
                 "This kind of engine address is not supported yet",
                 cause,
-                "Name an engine with a unix:// or a plain tcp:// address, for instance in the settings, then press Retry.",
+                "Let docker check who answers (DOCKER_TLS_VERIFY=1, or a context without skip-tls-verify), then press Retry.",
+            ),
+            EngineError::Ssh { tried, why } => by_ssh(why, cause).with_detail(tried.to_string()),
+            EngineError::NotTrusted { tried } => Self::new(
+                Code::EngineNotTrusted,
+                "Who answers is not the engine that is trusted",
+                cause,
+                "Put the authority that signed the engine's certificate into ca.pem, beside cert.pem and key.pem, and name the engine by a host that its certificate names; then press Retry.",
+            )
+            .with_detail(tried.to_string()),
+            EngineError::NotLetIn { tried } => Self::new(
+                Code::EngineNoPermission,
+                "The container engine does not let you in",
+                cause,
+                "Put a certificate that the engine accepts into cert.pem, and its key into key.pem (DOCKER_CERT_PATH names their folder); then press Retry.",
+            )
+            .with_detail(tried.to_string()),
+            EngineError::Remote { .. } => Self::new(
+                Code::EngineRemote,
+                "The container engine is on another machine",
+                cause,
+                "Choose an engine of this machine for this project, or open the project in a Gemra on that machine; then press Retry.",
             ),
             EngineError::NoSuchContext { .. } => Self::new(
                 Code::EngineBadAddress,
@@ -183,4 +231,45 @@ impl From<&EngineError> for Failure {
             ),
         }
     }
+}
+
+fn by_ssh(why: &SshError, cause: String) -> Failure {
+    let (code, title, action) = match why {
+        SshError::NoProgram => (
+            Code::EngineNotRunning,
+            "ssh is not installed",
+            "Install it (Debian, Ubuntu: sudo apt install openssh-client), then press Retry.",
+        ),
+        SshError::Unreachable(_) => (
+            Code::EngineNotRunning,
+            "The engine's machine cannot be reached",
+            "See whether ssh reaches it from a terminal, then press Retry.",
+        ),
+        SshError::Unknown(_) => (
+            Code::EngineNotTrusted,
+            "The engine's machine is not known to ssh",
+            "Connect to it once with ssh in a terminal, compare the key that it shows, and accept it there; then press Retry.",
+        ),
+        SshError::Refused(_) => (
+            Code::EngineNoPermission,
+            "The engine's machine does not let you in",
+            "Give ssh a key that it accepts without asking you (ssh-copy-id, ssh-add), then press Retry.",
+        ),
+        SshError::NoEngine => (
+            Code::EngineNotRunning,
+            "No container engine runs on that machine",
+            "Start one there (sudo systemctl start docker), or name its socket as in ssh://user@box/run/docker.sock; then press Retry.",
+        ),
+        SshError::Forbidden(_) => (
+            Code::EngineNoPermission,
+            "No permission to use the container engine there",
+            "Join the group that owns the socket there (sudo usermod -aG docker \"$USER\", then log out and in), then press Retry.",
+        ),
+        SshError::Other(_) => (
+            Code::EngineFailed,
+            "ssh failed",
+            "Read its words below, see whether it works in a terminal, then press Retry.",
+        ),
+    };
+    Failure::new(code, title, cause, action)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::address::Address;
+use super::address::{Address, CONTEXT, Certificates};
 use super::error::EngineError;
 use super::places::Places;
 use crate::environment::Environment;
@@ -45,17 +45,19 @@ struct ContextMeta {
 struct ContextEndpoint {
     #[serde(default)]
     host: String,
+    #[serde(default, rename = "SkipTLSVerify")]
+    skip_tls_verify: bool,
 }
 
 /// Reads settings, environment and the docker CLI's files. Blocks on small files.
 pub(super) fn choose(setting: Option<&str>, environment: &Environment, places: &Places) -> Result<Choice, EngineError> {
+    let folder = config_folder(environment);
     if let Some(value) = setting.map(str::trim).filter(|value| !value.is_empty()) {
-        return named(value, "the settings", false);
+        return setting_of(value, "the settings", environment, places);
     }
     if let Some(value) = environment.text("DOCKER_HOST") {
-        return named(&value, "DOCKER_HOST", environment.os("DOCKER_TLS_VERIFY").is_some());
+        return named(&value, "DOCKER_HOST", environment);
     }
-    let folder = config_folder(environment);
     if let Some(name) = environment.text("DOCKER_CONTEXT") {
         return context(&name, "DOCKER_CONTEXT", folder.as_deref(), places);
     }
@@ -68,9 +70,46 @@ pub(super) fn choose(setting: Option<&str>, environment: &Environment, places: &
     Ok(Choice::Known(places.sockets.clone()))
 }
 
-fn named(value: &str, origin: &str, tls: bool) -> Result<Choice, EngineError> {
-    let address = Address::read(value, origin, tls)?;
+/// What a setting names: an address, or one of the docker CLI's contexts.
+pub(super) fn setting_of(
+    value: &str,
+    origin: &str,
+    environment: &Environment,
+    places: &Places,
+) -> Result<Choice, EngineError> {
+    match value.strip_prefix(CONTEXT) {
+        Some(name) => context(name.trim(), origin, config_folder(environment).as_deref(), places),
+        None => named(value, origin, environment),
+    }
+}
+
+/// The names of the docker CLI's contexts. Blocks on small files; what cannot be read is no context.
+pub(super) fn contexts(environment: &Environment) -> Vec<String> {
+    let Some(folder) = config_folder(environment) else { return Vec::new() };
+    let entries = std::fs::read_dir(folder.join("contexts/meta")).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| std::fs::read_to_string(entry.path().join("meta.json")).ok())
+        .filter_map(|text| serde_json::from_str::<ContextMeta>(&text).ok())
+        .map(|meta| meta.name)
+        .collect();
+    names.sort();
+    names
+}
+
+/// An address as `docker --host` reads it, which goes by these variables too.
+fn named(value: &str, origin: &str, environment: &Environment) -> Result<Choice, EngineError> {
+    let folder = environment.path("DOCKER_CERT_PATH").or_else(|| config_folder(environment));
+    let asked = environment.os("DOCKER_TLS_VERIFY").is_some();
+    if !asked && environment.os("DOCKER_TLS").is_some() && value.trim().starts_with("tcp://") {
+        return Err(unverified(value, origin));
+    }
+    let address = Address::read(value, origin, Certificates { asked, folder: folder.as_deref() })?;
     Ok(Choice::Named(Candidate { address, origin: origin.to_owned() }))
+}
+
+fn unverified(value: &str, origin: &str) -> EngineError {
+    let what = "TLS without a look at who answers";
+    EngineError::NotSupported { value: value.to_owned(), origin: origin.to_owned(), what }
 }
 
 fn config_folder(environment: &Environment) -> Option<PathBuf> {
@@ -110,9 +149,15 @@ fn context(name: &str, origin: &str, folder: Option<&Path>, places: &Places) -> 
             Err(error) => return Err(EngineError::BadConfig { file, cause: error.to_string() }),
         };
         if meta.name == name {
-            let host = meta.endpoints.get("docker").map(|endpoint| endpoint.host.as_str()).unwrap_or_default();
-            let tls = contexts.join("tls").join(entry.file_name()).join("docker").is_dir();
-            return named(host, &origin, tls);
+            let endpoint = meta.endpoints.get("docker");
+            let host = endpoint.map(|endpoint| endpoint.host.as_str()).unwrap_or_default();
+            if endpoint.is_some_and(|endpoint| endpoint.skip_tls_verify) {
+                return Err(unverified(host, &origin));
+            }
+            let folder = contexts.join("tls").join(entry.file_name()).join("docker");
+            let certificates = Certificates { asked: folder.is_dir(), folder: Some(&folder) };
+            let address = Address::read(host, &origin, certificates)?;
+            return Ok(Choice::Named(Candidate { address, origin }));
         }
     }
     Err(missing())
@@ -152,9 +197,13 @@ mod tests {
             (Some("nonsense"), &[("DOCKER_HOST", "unix:///h.sock")], Err("from the settings")),
             (Some(" "), &[("DOCKER_HOST", "unix:///h.sock")], Ok("unix:///h.sock")),
             (None, &[("DOCKER_HOST", "unix:///h.sock"), ("DOCKER_CONTEXT", "far")], Ok("unix:///h.sock")),
-            (None, &[("DOCKER_HOST", "tcp://box:1"), ("DOCKER_TLS_VERIFY", "1")], Err("TLS")),
+            (Some("context:colima"), &[("DOCKER_CONFIG", current)], Ok("unix:///c.sock")),
+            (Some("context:gone"), &[("DOCKER_CONFIG", current)], Err("\"gone\", from the settings")),
+            (None, &[("DOCKER_HOST", "tcp://box:1"), ("DOCKER_TLS_VERIFY", "1")], Ok("https://box:1")),
+            (None, &[("DOCKER_HOST", "tcp://box:1"), ("DOCKER_TLS_VERIFY", "")], Ok("tcp://box:1")),
+            (None, &[("DOCKER_HOST", "tcp://box:1"), ("DOCKER_TLS", "1")], Err("without a look at who answers")),
             (None, &[("DOCKER_CONTEXT", "colima"), ("DOCKER_CONFIG", none)], Ok("unix:///c.sock")),
-            (None, &[("DOCKER_CONTEXT", "far"), ("DOCKER_CONFIG", current)], Err("ssh")),
+            (None, &[("DOCKER_CONTEXT", "far"), ("DOCKER_CONFIG", current)], Ok("ssh://box")),
             (None, &[("DOCKER_CONTEXT", "gone"), ("DOCKER_CONFIG", current)], Err("\"gone\", from DOCKER_CONTEXT")),
             (None, &[("DOCKER_CONTEXT", "default"), ("DOCKER_CONFIG", current)], Ok("unix:///var/run/docker.sock")),
             (None, &[("DOCKER_CONFIG", current)], Ok("unix:///c.sock")),
@@ -176,5 +225,34 @@ mod tests {
         let places = Places { sockets: vec![Address::Unix("/one.sock".into())], folders: Vec::new() };
         let nothing = choose(None, &Environment::of([("DOCKER_CONFIG", none)]), &places).unwrap();
         assert_eq!(nothing, Choice::Known(places.sockets), "nothing is named, so the known sockets are tried");
+    }
+
+    #[test]
+    fn certificates_are_those_of_the_place_that_names_the_engine() {
+        let far = [("far", "tcp://box:1"), ("plain", "tcp://box:2")];
+        let folder = docker_folder("{}", &far);
+        let own = folder.path().join("contexts/tls/0/docker");
+        std::fs::create_dir_all(&own).unwrap();
+        let path = folder.path().to_str().unwrap();
+        let folder_of = |pairs: &[(&str, &str)]| {
+            let environment = Environment::of(pairs.iter().copied());
+            match choose(None, &environment, &Places::usual(&environment)).unwrap() {
+                Choice::Named(Candidate { address: Address::Tls { certificates, .. }, .. }) => Some(certificates),
+                _ => None,
+            }
+        };
+        let named = ("DOCKER_HOST", "tcp://box:1");
+        let tls = ("DOCKER_TLS_VERIFY", "1");
+        assert_eq!(
+            folder_of(&[named, tls, ("DOCKER_CONFIG", path)]),
+            Some(folder.path().into()),
+            "docker's own folder"
+        );
+        let other = ("DOCKER_CERT_PATH", "/other");
+        assert_eq!(folder_of(&[named, tls, other]), Some("/other".into()), "or another that is named");
+        assert_eq!(folder_of(&[("DOCKER_CONTEXT", "far"), ("DOCKER_CONFIG", path), other]), Some(own), "the context's");
+        assert_eq!(folder_of(&[("DOCKER_CONTEXT", "plain"), ("DOCKER_CONFIG", path), tls]), None, "which has none");
+        let environment = Environment::of([("DOCKER_CONFIG", path)]);
+        assert_eq!(contexts(&environment), ["far", "plain"], "both are known");
     }
 }

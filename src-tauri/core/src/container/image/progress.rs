@@ -176,9 +176,10 @@ impl Reader {
     }
 }
 
-/// `Step 3/7 : RUN make`.
+/// `Step 3/7 : RUN make`, or as Podman says it, `STEP 3/7: RUN make`.
 fn step(line: &str) -> Option<Step> {
-    let (numbers, instruction) = line.strip_prefix("Step ")?.split_once(" : ")?;
+    let docker = line.strip_prefix("Step ").and_then(|rest| rest.split_once(" : "));
+    let (numbers, instruction) = docker.or_else(|| line.strip_prefix("STEP ")?.split_once(": "))?;
     let (index, total) = numbers.split_once('/')?;
     Some(Step { index: index.parse().ok()?, total: total.parse().ok()?, instruction: instruction.trim().to_owned() })
 }
@@ -279,5 +280,14 @@ mod tests {
         let (lines, next) = log.after(0);
         assert_eq!((lines.len(), lines[0].as_str(), next), (LOG_LINES, "5", LOG_LINES + 5), "the oldest went");
         assert_eq!(log.after(LOG_LINES + 4).0, [(LOG_LINES + 4).to_string()], "numbers stay true after that");
+    }
+
+    #[test]
+    fn each_engine_counts_its_steps_in_its_own_words() {
+        for line in ["Step 3/7 : RUN make: all", "STEP 3/7: RUN make: all"] {
+            let known = Step { index: 3, total: 7, instruction: "RUN make: all".to_owned() };
+            assert_eq!(step(line), Some(known), "{line}");
+        }
+        assert_eq!(step("STEP by step: slowly"), None, "other words are none");
     }
 }

@@ -24,13 +24,12 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// How long it may take.
+    /// How long it may take. Each needs less than a second; an engine that others keep busy is no failure.
     pub fn limit(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Volumes => 20,
-            Self::Create | Self::Attach => 15,
-            Self::Start => 30,
-            Self::Remove => 10,
+            Self::Volumes => 45,
+            Self::Create | Self::Attach | Self::Start => 60,
+            Self::Remove => 30,
         })
     }
 
@@ -115,6 +114,12 @@ pub enum RunError {
         /// The last it said on stderr.
         stderr: String,
     },
+    /// It was killed, at an engine that does not tell when memory ran out.
+    #[error("The agent in the container was killed, probably because memory was used up: this engine does not tell")]
+    ProbablyOutOfMemory {
+        /// The last it said on stderr.
+        stderr: String,
+    },
     /// Somebody else killed it.
     #[error("The container was killed from outside of Gemra")]
     KilledExternally {
@@ -142,6 +147,7 @@ pub fn why(exit: &Exit) -> RunError {
         Some(127) if stderr.contains("exec /bin/sh failed") => {
             RunError::StartFailed { phase: Phase::Start, cause: stderr }
         }
+        Some(137) if exit.memory_untold => RunError::ProbablyOutOfMemory { stderr },
         Some(137) => RunError::KilledExternally { stderr },
         code => RunError::Crashed { code, stderr },
     }
@@ -213,6 +219,13 @@ impl From<&RunError> for Failure {
                 "Ask for less at a time, or give the engine more memory; then press Retry.",
             )
             .with_detail(stderr),
+            RunError::ProbablyOutOfMemory { stderr } => Self::new(
+                Code::OutOfMemory,
+                "The container was killed, probably for want of memory",
+                cause,
+                "Ask for less at a time, or give the engine more memory; then press Retry.",
+            )
+            .with_detail(stderr),
             RunError::KilledExternally { stderr } => Self::new(
                 Code::KilledExternally,
                 "The container was killed from outside",
@@ -247,6 +260,8 @@ mod tests {
         let cases = [
             (exit(Some(137), true, ""), Code::OutOfMemory),
             (exit(Some(137), false, ""), Code::KilledExternally),
+            (Exit { memory_untold: true, ..exit(Some(137), false, "") }, Code::OutOfMemory),
+            (Exit { memory_untold: true, ..exit(Some(1), false, "") }, Code::AgentCrashed),
             (exit(Some(127), false, AGENT_MISSING), Code::AgentMissing),
             (exit(Some(127), false, "sh: npm: not found"), Code::AgentCrashed),
             (exit(Some(127), false, "[FATAL tini (7)] exec /bin/sh failed: No such file"), Code::StartFailed),

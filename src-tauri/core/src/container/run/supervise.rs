@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::container::engine::{self, Engine, question};
+use crate::container::engine::{self, Engine, question, quirks};
 use crate::process::lines::{LineSplitter, Tail};
 use crate::process::stdio::pump_input;
 use crate::process::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, InputMessage, Output, StopRequest};
@@ -164,7 +164,14 @@ pub(super) async fn supervise(mut watched: Watched) {
     let stderr = watched.tail.lock().map(|tail| tail.text()).unwrap_or_default();
     let signal = code.filter(|code| (129..=192).contains(code)).map(|code| code - 128);
     tracing::debug!(?code, out_of_memory, "a container ended");
-    watched.exit.send_replace(Some(Exit { code, signal, out_of_memory, stderr, left: removed.is_err() }));
+    watched.exit.send_replace(Some(Exit {
+        code,
+        signal,
+        out_of_memory,
+        memory_untold: !quirks::tells_of_memory(watched.engine.about()),
+        stderr,
+        left: removed.is_err(),
+    }));
 }
 
 /// Goes on asking an engine that would not remove a container: one that comes back must not keep it. What is left when

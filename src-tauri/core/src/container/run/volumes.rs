@@ -5,8 +5,8 @@
 //! engine together with the container that prepares it, which names it in a label: as long as such a container is
 //! there, in whatever state, its volume does not count as prepared, and whoever sweeps the one removes the other.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest};
 use bollard::query_parameters::{
@@ -17,32 +17,36 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Phase, RunError, create_options, force_remove, limited, remove};
-use crate::container::engine::{self, Engine, question};
+use crate::container::engine::{self, Engine, question, quirks};
 use crate::container::labels;
 use crate::container::spec::{Plan, Volume};
 
 /// Two tabs that need the same new volume must not both find it missing, or one would start while the other still
-/// changes its owner. Making one takes a fraction of a second, once, so that a single lock does.
-static MAKING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// changes its owner. One lock for each volume of each engine, since one that hangs is nobody else's affair.
+static MAKING: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
 /// Sees to it that the volumes of `plan` are there. Must not be dropped half way: cancelled, it removes what is half
-/// made and then returns, and it keeps to the phase's limit by itself.
+/// made and then returns, and it keeps to the phase's limit by itself. Waiting for somebody else who makes the same
+/// volume does not count: that one has a limit too.
 pub(super) async fn ensure(engine: &Arc<Engine>, plan: &Plan, cancel: &CancellationToken) -> Result<(), RunError> {
-    let ends = Instant::now() + Phase::Volumes.limit();
-    let _making = tokio::select! {
-        locked = tokio::time::timeout_at(ends, MAKING.lock()) => {
-            locked.map_err(|_| RunError::Timeout { phase: Phase::Volumes })?
-        }
-        () = cancel.cancelled() => return Err(RunError::Cancelled),
-    };
     let there =
         futures_util::future::try_join_all(plan.volumes.iter().map(|volume| is_prepared(engine, volume))).await?;
-    for (volume, there) in plan.volumes.iter().zip(there) {
-        if !there {
-            make(engine, plan, volume, ends, cancel).await?;
+    for (volume, _) in plan.volumes.iter().zip(there).filter(|(_, there)| !there) {
+        let lock = lock_of(engine, volume);
+        let _making = tokio::select! {
+            locked = lock.lock() => locked,
+            () = cancel.cancelled() => return Err(RunError::Cancelled),
+        };
+        if !is_prepared(engine, volume).await? {
+            make(engine, plan, volume, Instant::now() + Phase::Volumes.limit(), cancel).await?;
         }
     }
     if cancel.is_cancelled() { Err(RunError::Cancelled) } else { Ok(()) }
+}
+
+fn lock_of(engine: &Engine, volume: &Volume) -> Arc<tokio::sync::Mutex<()>> {
+    let mut all = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(all.entry(format!("{} {}", engine.address(), volume.name)).or_default())
 }
 
 /// Removes a volume that a container which is gone has left half made. One that others use by now stays: whoever used
@@ -84,8 +88,7 @@ async fn make(
 ) -> Result<(), RunError> {
     tracing::info!(volume = volume.name, "making a volume");
     let bad = |cause: String| RunError::BadVolume { name: volume.name.clone(), cause };
-    if engine.about().podman {
-        // Podman gives no labels to a volume that it makes along with a container.
+    if !quirks::labels_volumes(engine.about()) {
         let request = VolumeCreateRequest {
             name: Some(volume.name.clone()),
             labels: Some(volume.labels.clone()),
@@ -95,8 +98,9 @@ async fn make(
     }
     let name = format!("{}-volume", plan.name);
     // Not cancelled half way: nobody would know whether there is a container.
-    let created =
-        engine.api().create_container(Some(create_options(&name, plan.platform.as_deref())), preparing(plan, volume));
+    let mut body = preparing(plan, volume);
+    quirks::adapt(engine.about(), &mut body, plan.body.user.as_deref().unwrap_or_default());
+    let created = engine.api().create_container(Some(create_options(&name, plan.platform.as_deref())), body);
     let id = match limited(Phase::Create, created).await {
         Ok(Ok(made)) => made.id,
         Ok(Err(error)) => return Err(clear(engine, None, volume, bad(engine::words(&error))).await),

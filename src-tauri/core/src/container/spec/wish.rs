@@ -173,12 +173,6 @@ impl From<&About> for Abilities {
     }
 }
 
-/// The user that the agent is in a container. `owner` is the app's own user, or where the app runs as root the
-/// workspace's owner. Root in a rootless engine's container is the user who runs the engine, and nobody else is.
-pub fn user(about: &About, owner: (u32, u32)) -> (u32, u32) {
-    if about.rootless { (0, 0) } else { owner }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,12 +190,5 @@ mod tests {
         );
         let none = Limits::usual(&About { limits: Supported::default(), ..about });
         assert_eq!((none.memory, none.cpu_thousandths, none.pids), (None, None, None), "none");
-    }
-
-    #[test]
-    fn rootless_engines_know_their_user_as_root() {
-        let rootless = About { rootless: true, ..About::default() };
-        assert_eq!(user(&rootless, (1000, 1000)), (0, 0), "root inside is the user outside");
-        assert_eq!(user(&About::default(), (1000, 1000)), (1000, 1000), "otherwise ids are what they are");
     }
 }

@@ -11,12 +11,15 @@ pub const AGENT_MISSING: &str = "gemra: this image has no claude";
 /// - `read` takes stdin byte by byte, so that the line after the first is left for the agent.
 /// - An end of input before the first line means that nobody wants the agent any more: no failure.
 /// - Values may hold newlines, which the one line spells as `$n`.
+/// - The first process of a container takes no signal that it does not ask for, and nobody takes its place as parent.
+///   Where the engine had no init process to put there, the image's own does.
 pub(crate) const SCRIPT: &str = concat!(
     "IFS= read -r line || exit 0\n",
     "n='\n'\n",
     "eval \"$line\"\n",
     "unset line n\n",
     "command -v claude >/dev/null 2>&1 || { echo 'gemra: this image has no claude' >&2; exit 127; }\n",
+    "if [ $$ = 1 ] && command -v tini >/dev/null 2>&1; then exec tini -- claude \"$@\"; fi\n",
     "exec claude \"$@\"\n",
 );
 
