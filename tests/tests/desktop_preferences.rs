@@ -26,9 +26,11 @@ async fn a_new_tab_begins_where_the_projects_last_one_was_also_after_a_restart()
     let workspace = home.workspace("project");
     let options = Options::real(std::slice::from_ref(&workspace)).engine();
     let app = App::launch("preference-place", &home, &api, &options).await;
-    assert_eq!(app.page().await.container.as_deref(), Some("off"), "nothing is remembered of a new project");
+    // Nothing is remembered of a new project.
+    app.until_container("off", LONG).await;
     app.enter().await;
     app.terminate().await;
+    drop(app);
     flip::assert_no_container(&home).await;
     let remembered: Value =
         serde_json::from_str(&fs::read_to_string(home.gemra().join("projects.json")).unwrap()).unwrap();
@@ -42,10 +44,12 @@ async fn a_new_tab_begins_where_the_projects_last_one_was_also_after_a_restart()
     app.screenshot("begins-inside").await;
     app.leave().await;
     app.terminate().await;
+    drop(app);
     let app = App::launch("preference-place-host", &home, &api, &options).await;
     app.send("say: on the host").await;
     app.until_entry("assistant", "on the host", LONG).await;
-    assert_eq!(app.page().await.container.as_deref(), Some("off"), "the last one was on the host again");
+    // The last one was on the host again.
+    app.until_container("off", SOON).await;
     flip::assert_no_container(&home).await;
 }
 

@@ -10,9 +10,14 @@ impl App {
         self.until_settings(true).await;
     }
 
-    /// Waits until the dialog is open, or closed.
+    /// Waits until the dialog is open and has taken the keyboard's focus, which would otherwise leave a field that is
+    /// typed into; or closed.
     pub async fn until_settings(&self, open: bool) {
-        let script = "return document.querySelector('[data-testid=settings]') !== null;";
+        let script = if open {
+            "return document.querySelector('[data-testid=settings]')?.contains(document.activeElement) ?? false;"
+        } else {
+            "return document.querySelector('[data-testid=settings]') !== null;"
+        };
         let what = if open { "the dialog is open" } else { "the dialog is closed" };
         self.until(what, SOON, async |_| (self.script(script).await == open).then_some(())).await;
     }
