@@ -369,8 +369,6 @@ fn proxied(proxy: &str) -> Vec<(String, String)> {
         ("npm_config_noproxy", &past),
         ("YARN_HTTP_PROXY", proxy),
         ("YARN_HTTPS_PROXY", proxy),
-        // Node's own fetch looks at the others only with it.
-        ("NODE_USE_ENV_PROXY", "1"),
     ] {
         all.push((name.to_owned(), value.to_owned()));
     }

@@ -28,13 +28,16 @@ const CONNECT: Duration = Duration::from_secs(20);
 pub type Resolve =
     Arc<dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
 
+/// Hears of a refused target, and why.
+pub type Refused = Arc<dyn Fn(&Target, &'static str) + Send + Sync>;
+
 /// What the proxy asks for each request.
 #[derive(Clone)]
 pub struct Rules {
     /// What may be reached now.
     pub allowed: Arc<dyn Fn() -> Allowed + Send + Sync>,
-    /// Told of each refusal, with the reason in words.
-    pub refused: Arc<dyn Fn(&Target, &'static str) + Send + Sync>,
+    /// Told of each refusal.
+    pub refused: Refused,
     /// Finds addresses.
     pub resolve: Resolve,
     /// This machine's own way out.

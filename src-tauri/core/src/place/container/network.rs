@@ -113,7 +113,7 @@ impl Network {
         };
         tracing::info!(tab = %self.order.tab, ?choice, ?found, "what a container reaches");
         if let Ok(finding) = &found
-            && let Some(failure) = contradiction(choice, finding, self.held.ours())
+            && let Some(failure) = contradiction(choice, *finding, self.held.ours())
         {
             news(News::Failed(failure));
         }
@@ -123,7 +123,7 @@ impl Network {
             let later = if now == choice { String::new() } else { format!("\nFrom the next start on: {}", name(now)) };
             news(News::Fact("Network", format!("{words}{later}")));
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -223,7 +223,7 @@ fn tried(choice: NetworkChoice, found: &Result<Finding, NoFinding>) -> String {
 }
 
 /// Why the container must not go on, where it has not the network that was promised.
-fn contradiction(choice: NetworkChoice, finding: &Finding, ours: &[SocketAddr]) -> Option<Failure> {
+fn contradiction(choice: NetworkChoice, finding: Finding, ours: &[SocketAddr]) -> Option<Failure> {
     let escapes = finding.loopback || finding.outside == Outside::Reached;
     if choice != NetworkChoice::Isolated || !escapes {
         let ports: Vec<String> = ours.iter().map(ToString::to_string).collect();
@@ -287,7 +287,7 @@ mod tests {
         ];
         for (choice, (loopback, outside, ours), code) in cases {
             let finding = Finding { loopback, outside, ours };
-            let failure = contradiction(choice, &finding, &[]);
+            let failure = contradiction(choice, finding, &[]);
             assert_eq!(failure.map(|failure| failure.code), code, "{choice:?} {finding:?}");
         }
     }
