@@ -21,5 +21,7 @@ export default defineConfig({
     include: ["src/**/*.test.ts"],
     setupFiles: ["src/test/setup.ts"],
     restoreMocks: true,
+    // A machine that is busy is slow; nothing here waits for a time.
+    testTimeout: 60_000,
   },
 });
