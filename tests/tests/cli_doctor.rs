@@ -183,6 +183,14 @@ fn what_was_tried_is_told() {
     std::fs::write(user.path("gemra/settings.json"), r#"{"engine": "tcp://127.0.0.1:1"}"#).unwrap();
     let (_, _, json) = user.doctor(&[]);
     assert_eq!(json["engine"]["asked"][0]["value"], "tcp://127.0.0.1:1", "the setting comes first: {json:#}");
+    let all = json["engine"]["all"].as_array().unwrap();
+    let row = |origin: &str| all.iter().find(|row| row["origin"] == origin).unwrap_or(&Value::Null);
+    assert_eq!(row("the settings")["kind"], "tcp", "how it would be reached: {json:#}");
+    for origin in ["the settings", "DOCKER_HOST"] {
+        let row = row(origin);
+        assert_eq!(row["outcome"], "engine-not-running", "{origin}: {json:#}");
+        assert!(row["next"].as_str().is_some_and(|next| next.contains("Start it")), "{origin}: {json:#}");
+    }
     let tried = json["engine"]["tried"].to_string();
     assert!(tried.contains("tcp://127.0.0.1:1 (the settings)"), "and is final: {tried}");
     assert!(!tried.contains("gone.sock"), "and is final: {tried}");

@@ -12,7 +12,7 @@ use tests::engine::lab::{self, Lab, ask, next_line};
 use tests::engine::{Engine, Kind, see};
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 
 /// No container of the lab's exists, now or in a moment.
 async fn nothing_is_left(lab: &Lab, after: &str) {

@@ -14,7 +14,7 @@ use tests::engine::{Engine, see};
 use tests::spawn;
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 /// Writing to each place that a volume has to give to the agent's user.
 const WRITE: &str = "touch $CLAUDE_CONFIG_DIR/$$ $CLAUDE_CONFIG_DIR/projects/$$ $HOME/.cache/npm/$$ && echo ok";
 

@@ -19,7 +19,15 @@ use super::Engine;
 pub async fn containers(engine: &Engine, label: &str) -> Vec<ContainerSummary> {
     let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    engine.api().list_containers(Some(options)).await.expect("the engine lists containers")
+    loop {
+        match engine.api().list_containers(Some(options.clone())).await {
+            // Podman names a container that has just ended in a way that the library does not know, until it has tidied up.
+            Err(bollard::errors::Error::JsonDataError { message, .. }) if message.contains("`stopped`") => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            found => return found.expect("the engine lists containers"),
+        }
+    }
 }
 
 /// Everything that the engine tells of a container.

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use gemra_core::container::engine::{Engine, EngineError};
+use gemra_core::container::engine::survey::{self, Surveyed};
+use gemra_core::container::engine::{Engine, EngineError, Places};
 use gemra_core::container::image::{Ingredients, Recipe, Source, certificates};
 use gemra_core::container::spec;
 use gemra_core::environment::Environment;
@@ -23,6 +24,8 @@ pub(crate) struct Container {
     pub(crate) engine: Result<Engine, Failure>,
     /// The sockets that were tried, with what came of each; empty where the engine's own words are all there is.
     pub(crate) attempts: Vec<String>,
+    /// Every engine that is named or known, and what came of asking it.
+    pub(crate) all: Vec<Surveyed>,
     /// The image of Gemra's own Dockerfile; none where no engine answers.
     pub(crate) image: Option<Result<Image, Failure>>,
 }
@@ -49,6 +52,11 @@ pub(crate) struct Image {
 pub(crate) async fn look(settings: &Settings, environment: &Environment, cli_version: Option<String>) -> Container {
     let setting = Some(settings.engine.trim().to_owned()).filter(|setting| !setting.is_empty());
     let found = Engine::find(setting.as_deref(), environment).await;
+    let own = settings.engine.clone();
+    let projects =
+        settings.projects.iter().map(|(path, project)| (project.engine.clone(), format!("the settings of {path}")));
+    let known = std::iter::once((own, "the settings".to_owned())).chain(projects).collect();
+    let all = survey::survey(known, environment, &Places::usual(environment)).await;
     let image = match &found {
         Ok(engine) => Some(image(engine, settings, cli_version).await),
         Err(_) => None,
@@ -60,7 +68,7 @@ pub(crate) async fn look(settings: &Settings, environment: &Environment, cli_ver
         Named { source: "DOCKER_CONFIG", value: environment.text("DOCKER_CONFIG") },
     ];
     let attempts = found.as_ref().err().map(attempts).unwrap_or_default();
-    Container { named, engine: found.map_err(|error| Failure::from(&error)), attempts, image }
+    Container { named, engine: found.map_err(|error| Failure::from(&error)), attempts, all, image }
 }
 
 fn attempts(error: &EngineError) -> Vec<String> {

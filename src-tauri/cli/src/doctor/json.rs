@@ -1,6 +1,7 @@
 //! The report for programs: the same facts as in words. Names are added freely and never change their meaning.
 
 use gemra_core::container::engine::Engine;
+use gemra_core::container::engine::survey::Surveyed;
 use gemra_core::failure::Failure;
 use serde_json::{Value, json};
 
@@ -49,7 +50,28 @@ fn engine(container: &Container) -> Value {
     };
     value["asked"] = json!(asked);
     value["tried"] = json!(container.attempts);
+    value["all"] = json!(container.all.iter().map(row).collect::<Vec<_>>());
     value
+}
+
+/// `outcome` is `answers`, `absent` for a known socket that is not there, or the failure's code.
+fn row(one: &Surveyed) -> Value {
+    // A socket that is not there is no trouble, only no engine.
+    let failure = one.outcome.as_ref().err().filter(|_| !one.absent).map(Failure::from);
+    let about = one.outcome.as_ref().ok();
+    let code = failure.as_ref().map(|failure| failure.code.as_str());
+    json!({
+        "kind": one.kind,
+        "address": one.address,
+        "origin": one.origin,
+        "setting": one.setting,
+        "remote": one.remote,
+        "outcome": if one.absent { "absent" } else { code.unwrap_or("answers") },
+        "version": about.map(|about| &about.name),
+        "rootless": about.map(|about| about.rootless),
+        "cause": failure.as_ref().map(|failure| &failure.cause),
+        "next": failure.as_ref().map(super::next_step),
+    })
 }
 
 /// Memory is in bytes.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use gemra_core::container::engine::Engine;
+use gemra_core::container::engine::survey::Surveyed;
 use gemra_core::failure::Failure;
 
 use super::{Claude, Container, Program, Report, SettingsFile};
@@ -70,6 +71,11 @@ fn container(text: &mut String, container: &Container) {
             }
         }
     }
+    line(text, "all that are named or known:");
+    for one in &container.all {
+        let setting = if one.setting == one.address { String::new() } else { format!(", {}", one.setting) };
+        line(text, &format!("  {:<7} {} ({}{setting}): {}", one.kind, one.address, one.origin, outcome(one)));
+    }
     match &container.image {
         Some(Ok(image)) if image.there => line(text, &format!("image {}: there", image.tag)),
         Some(Ok(image)) => {
@@ -77,6 +83,21 @@ fn container(text: &mut String, container: &Container) {
         }
         Some(Err(failure)) => failed(text, failure),
         None => {}
+    }
+}
+
+fn outcome(one: &Surveyed) -> String {
+    match &one.outcome {
+        Ok(about) => {
+            let traits = [(about.rootless, ", rootless"), (one.remote, ", on another machine")];
+            let traits = traits.iter().filter(|(there, _)| *there).map(|(_, words)| *words);
+            ["answers: ", about.name.as_str()].into_iter().chain(traits).collect()
+        }
+        Err(_) if one.absent => "absent".to_owned(),
+        Err(error) => {
+            let failure = Failure::from(error);
+            format!("{}: {} {}", failure.code.as_str(), failure.cause, super::next_step(&failure))
+        }
     }
 }
 

@@ -178,12 +178,6 @@ impl Surroundings {
         find::Search::of(&self.environment)
     }
 
-    /// The engine that the user means for all projects.
-    pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
-        let setting = self.settings().engine;
-        self.engine_at(setting.trim()).await
-    }
-
     /// The engine that the user means for a workspace.
     pub(crate) async fn engine_of(&self, workspace: &Path) -> Result<Engine, EngineError> {
         let setting = self.settings().engine_of(workspace).to_owned();

@@ -4,6 +4,7 @@
 pub mod address;
 pub mod error;
 mod find;
+pub(crate) mod list;
 mod places;
 pub mod quirks;
 mod ssh;
@@ -51,7 +52,7 @@ pub struct Engine {
     about: Arc<About>,
     asked: Asked,
     /// Held, because its end is the way's.
-    _tunnel: Option<Arc<ssh::Tunnel>>,
+    tunnel: Option<Arc<ssh::Tunnel>>,
 }
 
 /// When and where an engine told about itself.
@@ -173,6 +174,11 @@ impl Engine {
         self.address.is_remote()
     }
 
+    /// Our end of the way to it, where there is one.
+    fn tunnel_socket(&self) -> Option<&std::path::Path> {
+        self.tunnel.as_deref().map(ssh::Tunnel::socket)
+    }
+
     async fn first(
         addresses: Vec<Address>,
         before: Option<&Self>,
@@ -247,7 +253,7 @@ impl Engine {
         let about = Arc::new(About::read(&version, &info));
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
         let asked = Asked { at: Instant::now(), socket };
-        Ok(Self { docker, address, origin, about, asked, _tunnel: tunnel.map(Arc::new) })
+        Ok(Self { docker, address, origin, about, asked, tunnel: tunnel.map(Arc::new) })
     }
 
     /// True where what it said of itself still holds, if it answers at all.

@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bollard::models::ContainerCreateBody;
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions,
-    ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StartContainerOptions,
+    RemoveContainerOptionsBuilder, StartContainerOptions,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
@@ -105,7 +105,7 @@ pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunErro
             match state(engine, id).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(state)) => {
-                    let leaving = matches!(state.as_str(), "removing" | "exited" | "dead");
+                    let leaving = matches!(state.as_str(), "removing" | "exited" | "dead" | "stopped");
                     if !forced && (!leaving || began.elapsed() > Duration::from_secs(1)) {
                         forced = true;
                         force_remove(engine, id).await?;
@@ -130,9 +130,8 @@ pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunErro
 /// and not `inspect`, since that is the last place from which Docker takes a container that it removes.
 async fn state(engine: &Engine, id: &str) -> Result<Option<String>, bollard::errors::Error> {
     let filters = HashMap::from([("id".to_owned(), vec![id.to_owned()])]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let found = engine.api().list_containers(Some(options)).await?;
-    Ok(found.into_iter().next().map(|one| one.state.map(|state| state.to_string()).unwrap_or_default()))
+    let found = engine::list::containers(engine, &filters).await?;
+    Ok(found.into_iter().next().map(|one| one.state))
 }
 
 /// Asks the engine to kill and remove a container. That it is gone or going already is what is wanted.

@@ -6,10 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::query_parameters::ListContainersOptionsBuilder;
 use tokio::task::JoinSet;
 
-use super::engine::{Engine, EngineError, question};
+use super::engine::{Engine, EngineError, list, question};
 use super::{labels, network, run};
 
 /// How long a quit may wait for containers to go.
@@ -70,17 +69,19 @@ pub async fn dead(engine: &Engine, is_alive: impl Fn(&str) -> bool) -> Result<Sw
 /// [`EngineError`] where the engine would not list them.
 pub async fn list(engine: &Engine, instance: Option<&str>) -> Result<Vec<Leftover>, EngineError> {
     let filters = labels::filter(instance.map(|instance| format!("{}={instance}", labels::INSTANCE)));
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let found = question("which containers there are", engine.api().list_containers(Some(options))).await?;
+    let found = question("which containers there are", list::containers(engine, &filters)).await?;
     Ok(found
         .into_iter()
         .filter_map(|container| {
-            let labels = container.labels.unwrap_or_default();
+            let labels = container.labels;
             let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-            let names = container.names.unwrap_or_default();
-            let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| name.starts_with("gemra-"))?;
+            let name = container
+                .names
+                .iter()
+                .map(|name| name.trim_start_matches('/'))
+                .find(|name| name.starts_with("gemra-"))?;
             Some(Leftover {
-                id: container.id?,
+                id: container.id,
                 name: name.to_owned(),
                 instance: label(labels::INSTANCE),
                 tab: label(labels::TAB),

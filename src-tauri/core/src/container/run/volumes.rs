@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions, VolumeCreateRequest};
-use bollard::query_parameters::{
-    ListContainersOptionsBuilder, RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions,
-};
+use bollard::query_parameters::{RemoveVolumeOptions, StartContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -70,10 +68,9 @@ async fn is_prepared(engine: &Engine, volume: &Volume) -> Result<bool, RunError>
         }
     };
     let filters = labels::filter([labels::preparing(&volume.name)]);
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
     let (exists, preparing) = tokio::try_join!(
         question("whether a volume is there", exists),
-        question("whether a volume is being made", engine.api().list_containers(Some(options))),
+        question("whether a volume is being made", engine::list::containers(engine, &filters)),
     )?;
     // Preparing it once more does no harm where another Gemra is about it at this moment.
     Ok(exists && preparing.is_empty())

@@ -1,0 +1,294 @@
+//! Engines on other machines, here on loopback: behind TLS with certificates of the test's own, and behind ssh with a
+//! server of its own. The engine behind both is the shared one.
+
+#![allow(clippy::unwrap_used)] // What cannot be set up fails the test, which is what it is for.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use gemra_core::container::engine::{Engine as CoreEngine, EngineError, SshError};
+use gemra_core::environment::Environment;
+use gemra_core::failure::{Code, Failure};
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+use tests::engine::desk::Desk;
+use tests::engine::{Engine, see};
+use tests::spawn;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+
+const SOON: Duration = Duration::from_mins(1);
+
+/// An authority, and what it has signed.
+struct Authority {
+    certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate, and its key.
+type Signed = (rcgen::Certificate, KeyPair);
+
+impl Authority {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = parameters.self_signed(&key).unwrap();
+        Self { certificate, issuer: Issuer::new(parameters, key) }
+    }
+
+    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Signed {
+        let key = KeyPair::generate().unwrap();
+        let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        parameters.extended_key_usages.push(purpose);
+        (parameters.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+}
+
+/// The folder that `DOCKER_CERT_PATH` names.
+fn certificates(authority: &Authority, client: Option<&Signed>) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), authority.certificate.pem()).unwrap();
+    if let Some((certificate, key)) = client {
+        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
+        std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
+    }
+    folder
+}
+
+/// Serves the shared engine behind TLS to whom `authority` has signed, and gives the port.
+async fn serve(authority: &Authority, names: &[&str]) -> u16 {
+    let (certificate, key) = authority.sign(names, ExtendedKeyUsagePurpose::ServerAuth);
+    let mut trusted = RootCertStore::empty();
+    trusted.add(CertificateDer::from(authority.certificate.der().to_vec())).unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(trusted)).build().unwrap();
+    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = ServerConfig::builder()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let socket = Engine::shared().address().strip_prefix("unix://").unwrap().to_owned();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (acceptor, socket) = (acceptor.clone(), socket.clone());
+            tokio::spawn(async move { pass_on(acceptor, stream, &socket).await });
+        }
+    });
+    port
+}
+
+async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, socket: &str) {
+    let Ok(mut stream) = acceptor.accept(stream).await else { return };
+    if let Ok(mut engine) = UnixStream::connect(socket).await {
+        let _ = tokio::io::copy_bidirectional(&mut stream, &mut engine).await;
+    }
+}
+
+async fn find(port: u16, folder: &Path) -> Result<CoreEngine, EngineError> {
+    let host = format!("tcp://127.0.0.1:{port}");
+    let folder = folder.display().to_string();
+    let pairs = [("DOCKER_HOST", host.as_str()), ("DOCKER_TLS_VERIFY", "1"), ("DOCKER_CERT_PATH", &folder)];
+    CoreEngine::find(None, &Environment::of(pairs)).await
+}
+
+fn code(error: &EngineError) -> Code {
+    let failure = Failure::from(error);
+    assert!(!failure.action.is_empty(), "there is a next step for {error}");
+    failure.code
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_behind_tls_is_found_where_each_side_knows_the_other() {
+    let (ours, strange) = (Authority::new(), Authority::new());
+    let port = serve(&ours, &["127.0.0.1"]).await;
+    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let stranger = strange.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+
+    let folder = certificates(&ours, Some(&client));
+    let engine = find(port, folder.path()).await.unwrap();
+    assert!(engine.is_remote(), "whoever protects the way to it means another machine");
+    let listed = engine.api().list_images(None::<bollard::query_parameters::ListImagesOptions>).await.unwrap();
+    assert!(!listed.is_empty(), "and it answers what it is asked");
+
+    let error = find(port, certificates(&strange, Some(&client)).path()).await.unwrap_err();
+    assert_eq!(code(&error), Code::EngineNotTrusted, "who answers is signed by nobody we know: {error}");
+    let other = serve(&ours, &["elsewhere.example"]).await;
+    let error = find(other, folder.path()).await.unwrap_err();
+    assert_eq!(code(&error), Code::EngineNotTrusted, "who answers has another name: {error}");
+    for (what, who) in [("nobody", None), ("somebody else", Some(&stranger))] {
+        let error = find(port, certificates(&ours, who).path()).await.unwrap_err();
+        assert_eq!(code(&error), Code::EngineNoPermission, "{what} is let in: {error}");
+    }
+    std::fs::remove_file(folder.path().join("key.pem")).unwrap();
+    let error = find(port, folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("key.pem"), "half of who we are is a mistake that is named: {error}");
+}
+
+/// An ssh server that lets this user in with one key.
+struct Server {
+    folder: TempDir,
+    port: u16,
+    running: Option<spawn::Running>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("gemra-sshd-").tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in ["host", "user", "other"] {
+            let made = spawn::output(
+                spawn::command("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(path(name)),
+            );
+            assert!(made.unwrap().status.success(), "a key is made");
+        }
+        std::fs::copy(path("user.pub"), path("authorized")).unwrap();
+        // Another may take the port before the server does; then its start fails, and the test says so.
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let at = |name: &str| path(name).display().to_string();
+        let config = format!(
+            "Port {port}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile {}\nStrictModes no\n\
+             PasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nPermitRootLogin yes\n",
+            at("host"),
+            at("authorized"),
+            at("pid"),
+        );
+        std::fs::write(path("config"), config).unwrap();
+        let mut server = Self { folder, port, running: None };
+        server.restart();
+        server
+    }
+
+    /// Ends it with all its connections, and starts it.
+    fn restart(&mut self) {
+        if let Some(running) = self.running.take() {
+            // Each connection has a process of its own, which leaves the server's group.
+            let connections = descendants(running.id());
+            drop(running);
+            connections.into_iter().for_each(spawn::kill);
+        }
+        // It insists on this folder, which its package makes at each start of the system.
+        let _ = std::fs::create_dir_all("/run/sshd");
+        let mut command = spawn::command("/usr/sbin/sshd");
+        command.args(["-D", "-e", "-f"]).arg(self.path("config"));
+        command.stderr(std::fs::File::create(self.path("log")).unwrap());
+        self.running = Some(spawn::Running::start(&mut command).unwrap());
+        let until = std::time::Instant::now() + SOON;
+        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let log = std::fs::read_to_string(self.path("log")).unwrap_or_default();
+            assert!(std::time::Instant::now() < until, "the server listens: {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// An environment whose ssh has this key and knows these hosts: ssh itself takes both from the user's own home.
+    fn environment(&self, key: &str, knows: bool) -> Environment {
+        let folder = self.path(&format!("bin-{key}-{knows}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        let hosts = folder.join("known");
+        let host = std::fs::read_to_string(self.path("host.pub")).unwrap();
+        std::fs::write(&hosts, if knows { format!("[127.0.0.1]:{} {host}", self.port) } else { String::new() })
+            .unwrap();
+        let text = format!(
+            "#!/bin/sh\nexec /usr/bin/ssh -F /dev/null -o IdentitiesOnly=yes -o GlobalKnownHostsFile=/dev/null \
+             -i '{}' -o UserKnownHostsFile='{}' \"$@\"\n",
+            self.path(key).display(),
+            hosts.display(),
+        );
+        let file = folder.join("ssh");
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+        Environment::of([("PATH", folder.to_str().unwrap())])
+    }
+
+    fn address(&self, socket: &str) -> String {
+        format!("ssh://127.0.0.1:{}{socket}", self.port)
+    }
+}
+
+fn descendants(id: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    let children = children.split_whitespace().map(|child| child.parse::<u32>().unwrap());
+    children.flat_map(|child| [vec![child], descendants(child)].concat()).collect()
+}
+
+fn why(found: Result<CoreEngine, EngineError>) -> (SshError, Code) {
+    match found {
+        Err(EngineError::Ssh { why, tried }) => {
+            let code = code(&EngineError::Ssh { why: why.clone(), tried });
+            (why, code)
+        }
+        other => panic!("the way by ssh is what fails, and not {other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_behind_ssh_is_found_and_what_is_in_the_way_is_named() {
+    let socket = Engine::shared().address().strip_prefix("unix://").unwrap();
+    let server = Server::start();
+    let environment = server.environment("user", true);
+    let address = server.address(socket);
+    let engine = CoreEngine::find(Some(&address), &environment).await.unwrap();
+    assert!(engine.is_remote(), "ssh leads to another machine");
+    assert_eq!(engine.address().to_string(), address, "it is named as the user named it");
+    let images = async || engine.api().list_images(None::<bollard::query_parameters::ListImagesOptions>).await;
+    assert!(!images().await.unwrap().is_empty(), "it answers");
+    let again = CoreEngine::find_again(Some(&engine), Some(&address), &environment).await.unwrap();
+    assert!(!images().await.unwrap().is_empty(), "through one way for all calls: {again:?}");
+
+    let (error, code) = why(CoreEngine::find(Some(&address), &server.environment("user", false)).await);
+    assert!(matches!(error, SshError::Unknown(_)), "a host that ssh does not know is not taken on trust: {error:?}");
+    assert_eq!(code, Code::EngineNotTrusted, "{error}");
+    let (error, code) = why(CoreEngine::find(Some(&address), &server.environment("other", true)).await);
+    assert!(matches!(error, SshError::Refused(_)), "another key: {error:?}");
+    assert_eq!(code, Code::EngineNoPermission, "{error}");
+    let nowhere = CoreEngine::find(Some(&server.address("/nowhere/docker.sock")), &environment).await;
+    let (error, code) = why(nowhere);
+    assert_eq!((error, code), (SshError::NoEngine, Code::EngineNotRunning), "there is no engine");
+    let (error, code) = why(CoreEngine::find(Some("ssh://127.0.0.1:1"), &environment).await);
+    assert!(matches!(error, SshError::Unreachable(_)), "nobody is there: {error:?}");
+    assert_eq!(code, Code::EngineNotRunning, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_way_that_breaks_is_opened_again() {
+    let socket = Engine::shared().address().strip_prefix("unix://").unwrap();
+    let server = Server::start();
+    let environment = server.environment("user", true);
+    let address = server.address(socket);
+    let first = CoreEngine::find(Some(&address), &environment).await.unwrap();
+    let mut server = server;
+    // The server's own process for this connection goes with its group.
+    server.restart();
+    see::until("nothing answers there any more", SOON, async || first.api().ping().await.err()).await;
+    let second = CoreEngine::find_again(Some(&first), Some(&address), &environment).await.unwrap();
+    assert!(second.api().ping().await.is_ok(), "the next look opens another");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_does_not_move_into_an_engine_that_cannot_see_it() {
+    let ours = Authority::new();
+    let port = serve(&ours, &["127.0.0.1"]).await;
+    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let folder = certificates(&ours, Some(&client));
+    let desk = Desk::new()
+        .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap());
+    let mut moving = desk.open().await;
+    let failure = moving.refused().await;
+    assert_eq!(failure.code, Code::EngineRemote, "{failure:?}");
+    assert!(failure.action.contains("this machine"), "it says what to do: {failure:?}");
+    moving.quit().await;
+}
