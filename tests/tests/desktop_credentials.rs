@@ -3,16 +3,22 @@
 //! the code.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 
+use bollard::query_parameters::RemoveVolumeOptions;
 use serde_json::json;
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::flip::DOCKERFILE;
 use tests::desktop::{App, Home, Options, flip};
+use tests::engine::Engine;
 use tests::model_api::ModelApi;
+use tests::needs;
 use tests::spawn;
 
 const KEY: &str = "sk-made-up-key-of-the-dialog";
+
+/// The user whose workspaces, and so whose containers, the login is tried in.
+const SOMEBODY: u32 = 4242;
 
 /// A CLI whose login takes one code and keeps what the real one would; all else is the real one's.
 const LOGIN: &str = r#"#!/bin/sh
@@ -113,10 +119,18 @@ async fn keys_of_the_dialog_reach_the_agent_on_both_sides_and_are_seen_nowhere()
 
 #[tokio::test]
 async fn a_login_inside_is_one_for_all_containers() {
+    // All containers of a user share their login: nobody's own may be touched, nor another test's.
+    if !needs::root("only root can have containers of a user of the test's own") {
+        return;
+    }
+    let volume = format!("gemra-claude-{SOMEBODY}");
+    // What a run that failed has left. Usually there is none.
+    let _ = Engine::shared().api().remove_volume(&volume, None::<RemoveVolumeOptions>).await;
     let api = ModelApi::start();
     let home = Home::new();
     let workspaces = ["one", "two"].map(|name| home.workspace(name));
     for workspace in &workspaces {
+        chown(workspace, Some(SOMEBODY), Some(SOMEBODY)).unwrap();
         home.write(&workspace.join("login.sh"), LOGIN);
         let more = "USER root\nCOPY login.sh /usr/local/bin/claude-with-login\n\
                     RUN ln -s \"$(readlink -f \"$(command -v claude)\")\" /usr/local/bin/claude-itself; \

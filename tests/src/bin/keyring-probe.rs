@@ -29,7 +29,8 @@ async fn act(credentials: &Credentials, environment: &Environment, words: &[&str
         ["values"] => {
             credentials.ready().await?;
             let values = credentials.values();
-            Ok(values.iter().map(|(name, value)| format!("{}={value}\n", name.variable())).collect())
+            let lines: Vec<_> = values.iter().map(|(name, value)| format!("{}={value}", name.variable())).collect();
+            Ok(lines.join("\n"))
         }
         ["set", variable] => {
             let mut value = String::new();

@@ -22,7 +22,11 @@ impl Keyring {
     /// # Errors
     /// Why not, in words.
     pub(super) async fn is_there(&self) -> Result<(), String> {
-        call(|| Entry::store_status().as_ref().map(|()| ()).map_err(words)).await
+        call(|| match Entry::store_status() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(words(error)),
+        })
+        .await
     }
 
     /// Keeps a value, in place of the one before, and sees that it is there.

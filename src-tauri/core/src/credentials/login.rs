@@ -271,10 +271,9 @@ impl Command {
     /// Its next line; `None` where it ends before.
     async fn line(&mut self) -> Option<String> {
         loop {
-            if let Some((line, rest)) = self.pending.split_once('\n') {
-                let line = line.trim().to_owned();
-                self.pending = rest.to_owned();
-                return Some(line);
+            if let Some(end) = self.pending.find('\n') {
+                let line: String = self.pending.drain(..=end).collect();
+                return Some(line.trim().to_owned());
             }
             let piece = self.output.recv().await?;
             self.pending.push_str(&piece);

@@ -71,7 +71,7 @@ pub(super) fn write(path: &Path, stored: &Stored) -> std::io::Result<()> {
 fn close(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     let mode = std::fs::metadata(path)?.permissions().mode();
-    if mode & 0o077 == 0 {
+    if mode & 0o777 == mode & 0o700 {
         return Ok(());
     }
     tracing::warn!(path = %path.display(), "others could read the keys; they cannot any more");
