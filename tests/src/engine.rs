@@ -1,7 +1,7 @@
-//! A container engine for the suites. As root: a private Docker daemon, with its own sockets and data, that ends with
-//! the process that started it. Otherwise: the engine that is reachable. But for
-//! [`lab`] and [`desk`], it knows nothing of Gemra's own code, so that what tests read from the engine is not read through what they
-//! test.
+//! A container engine for the suites. As root: a private Docker daemon, or Podman's service where `GEMRA_TEST_ENGINE`
+//! says `podman`, with its own sockets and data, that ends with the process that started it. Otherwise: the engine that
+//! is reachable. But for [`lab`] and [`desk`], it knows nothing of Gemra's own code, so that what tests read from the
+//! engine is not read through what they test.
 
 mod base;
 mod daemon;
@@ -19,6 +19,37 @@ use daemon::Daemon;
 
 /// The image that `Dockerfile.claude` begins from.
 pub const BASE: &str = "node:22-bookworm";
+
+/// Whose engine the suites run at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A Docker daemon.
+    Docker,
+    /// Podman's API service.
+    Podman,
+}
+
+impl Kind {
+    /// That of this run, as `GEMRA_TEST_ENGINE` says: Docker's where it says nothing.
+    ///
+    /// # Panics
+    /// Where it says something else.
+    pub fn of_this_run() -> Self {
+        match std::env::var("GEMRA_TEST_ENGINE").unwrap_or_default().as_str() {
+            "" | "docker" => Self::Docker,
+            "podman" => Self::Podman,
+            other => panic!("GEMRA_TEST_ENGINE is docker or podman, not {other:?}"),
+        }
+    }
+
+    /// Its name, as `GEMRA_TEST_ENGINE` spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+        }
+    }
+}
 
 /// An engine that answers and has [`BASE`].
 #[derive(Debug)]
@@ -69,7 +100,7 @@ impl Engine {
     }
 
     fn private() -> Self {
-        let daemon = Daemon::start();
+        let daemon = Daemon::start(Kind::of_this_run());
         let socket = |name: &str| format!("unix://{}", daemon.folder().join(name).display());
         Self { address: socket("docker.sock"), open_address: socket("open.sock"), _daemon: Some(daemon) }
     }
@@ -94,6 +125,10 @@ fn addresses() -> Vec<String> {
         let folder = std::env::var_os(variable).map(PathBuf::from);
         folder.into_iter().flat_map(|folder| names.iter().map(move |name| folder.join(name))).collect()
     };
+    if Kind::of_this_run() == Kind::Podman {
+        let podman = below("XDG_RUNTIME_DIR", &["podman/podman.sock"]);
+        return podman.into_iter().map(|path| format!("unix://{}", path.display())).collect();
+    }
     let mut all = vec![PathBuf::from("/var/run/docker.sock")];
     all.extend(below("XDG_RUNTIME_DIR", &["docker.sock", "podman/podman.sock"]));
     let of_home = [".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock"];

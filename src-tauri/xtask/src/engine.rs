@@ -15,7 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Sockets that do not depend on the user.
 const COMMON: &[&str] = &["/var/run/docker.sock"];
 /// Sockets below the folder of the user's session.
-const OF_SESSION: &[&str] = &["docker.sock", "podman/podman.sock"];
+const OF_SESSION: &[&str] = &["docker.sock", PODMAN];
+/// Podman's among them.
+const PODMAN: &str = "podman/podman.sock";
 /// Sockets below the user's home.
 const OF_HOME: &[&str] = &[".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock"];
 
@@ -32,6 +34,12 @@ pub(crate) fn ensure_answer() -> Result<(), Trouble> {
     let addresses = addresses(named(), env::var_os("XDG_RUNTIME_DIR"), env::var_os("HOME"));
     let looks: Vec<(String, Look)> = addresses.into_iter().map(|address| (address.clone(), look(&address))).collect();
     trouble(&looks, spawn::is_on_path("docker") || spawn::is_on_path("dockerd")).map_or(Ok(()), Err)
+}
+
+/// True where this user's Podman answers.
+pub(crate) fn podman_answers() -> bool {
+    let socket = env::var_os("XDG_RUNTIME_DIR").map(|folder| PathBuf::from(folder).join(PODMAN));
+    socket.is_some_and(|socket| look_at_socket(&socket) == Look::Answers)
 }
 
 fn named() -> Option<String> {

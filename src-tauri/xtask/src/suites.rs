@@ -47,7 +47,7 @@ pub(crate) const SUITES: [Suite; 7] = [
     Suite { name: "core", needs: &[BuildPackages], minutes: 15, linux_only: None },
     Suite { name: "ui", needs: &[PagePackages], minutes: 10, linux_only: None },
     Suite { name: "shell", needs: &[BuildPackages, Page], minutes: 15, linux_only: None },
-    Suite { name: "engine", needs: &[TestPackages, Claude], minutes: 40, linux_only: None },
+    Suite { name: "engine", needs: &[TestPackages, Claude], minutes: 90, linux_only: None },
     Suite { name: "cli", needs: &[TestPackages, Page, Claude, Programs], minutes: 20, linux_only: None },
     Suite {
         name: "desktop",
@@ -56,6 +56,11 @@ pub(crate) const SUITES: [Suite; 7] = [
         linux_only: Some("the window is driven through WebKitGTK's WebDriver, which only Linux has"),
     },
 ];
+
+/// By which the tests' fixture knows whose engine to start.
+const ENGINE: &str = "GEMRA_TEST_ENGINE";
+/// Programs of the engine suite that run at Docker alone, and why. All others run once at Docker and once at Podman.
+const DOCKER_ALONE: &[(&str, &str)] = &[];
 
 /// Runs the suites named, or all of them, and prints the report. Fails if a test failed or none ran.
 pub(crate) fn test(tree: &Tree, names: &[String], consent: Consent) -> Result<ExitCode, Trouble> {
@@ -154,6 +159,14 @@ fn steps(suite: &str, targets: &Targets) -> Vec<Step> {
         ],
         "ui" => vec![Step::vitest()],
         "shell" => vec![Step::cargo_test(&["-p", "gemra-desktop"], &[])],
+        "engine" => {
+            let all = targets.of(suite);
+            let both: Vec<String> = all.iter().filter(|name| !is_dockers_alone(name)).cloned().collect();
+            vec![
+                Step::found(suite, &all, &[]).with(ENGINE, "docker"),
+                Step::found(suite, &both, &[]).with(ENGINE, "podman").unless(system::no_podman),
+            ]
+        }
         "cli" => vec![Step::cargo_test(&["-p", "gemra"], &[]), found(&[])],
         // One window and one display at a time.
         "desktop" => vec![found(&["--test-threads=1"])],
@@ -164,6 +177,10 @@ fn steps(suite: &str, targets: &Targets) -> Vec<Step> {
         steps.push(found(&[]));
     }
     steps
+}
+
+fn is_dockers_alone(program: &str) -> bool {
+    DOCKER_ALONE.iter().any(|(name, _)| *name == program)
 }
 
 /// What has been prepared in this run. A need that failed once is not tried again: its suites all say why.
@@ -209,6 +226,14 @@ mod tests {
         let engine = words("engine");
         assert!(engine.contains("engine_build") && engine.contains("engine_run"), "both are run: {engine}");
         assert!(!engine.contains("desktop_chat"), "and no other suite's: {engine}");
+        for kind in ["docker", "podman"] {
+            assert!(engine.contains(&format!("GEMRA_TEST_ENGINE={kind}")), "it runs at {kind}: {engine}");
+        }
+        for (program, why) in DOCKER_ALONE {
+            let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tests");
+            assert!(known.join(format!("{program}.rs")).is_file(), "{program} is there to be left out");
+            assert!(!why.is_empty(), "{program} is left out for a reason");
+        }
         assert!(words("core").contains("core_tab"), "core has programs beside its own package");
         assert!(words("lint").contains("tidy"), "tidy belongs to lint");
         assert!(words("desktop").contains("--test-threads=1"), "one window at a time");
@@ -220,6 +245,6 @@ mod tests {
         assert!(!steps.iter().any(Step::runs_something), "there is nothing to run");
         let tree = Tree { root: "/nowhere".into(), target: "/nowhere".into() };
         let (tally, _) = steps[0].run(&tree, Instant::now());
-        assert_eq!(tally.skips, ["no tests yet: no file tests/tests/engine_*.rs"]);
+        assert_eq!(tally.skips, ["no tests yet: no file tests/tests/engine_*.rs (GEMRA_TEST_ENGINE=docker)"]);
     }
 }

@@ -55,6 +55,16 @@ const TESTS: &[Package] = &[
     Package { name: "xvfb", or: &["Xvfb"] },
     Package { name: "dbus-x11", or: &[] },
     Package { name: "iptables", or: &["iptables"] },
+    // The second engine that the engine suite runs at, and what engines of ordinary users need: ids, a network, overlays.
+    Package { name: "podman", or: &["podman"] },
+    Package { name: "containernetworking-plugins", or: &["netavark"] },
+    Package { name: "uidmap", or: &["newuidmap"] },
+    Package { name: "slirp4netns", or: &["slirp4netns"] },
+    Package { name: "fuse-overlayfs", or: &["fuse-overlayfs"] },
+    Package { name: "rootlesskit", or: &["rootlesskit"] },
+    // Engines that are far away are reached through ssh.
+    Package { name: "openssh-server", or: &["sshd"] },
+    Package { name: "openssh-client", or: &["ssh"] },
     Package { name: "debootstrap", or: &["debootstrap"] },
     Package { name: "xclip", or: &["xclip"] },
     Package { name: "fonts-dejavu-core", or: &[] },
@@ -139,6 +149,14 @@ pub(crate) fn ensure_docker_client(consent: Consent) -> Result<(), Trouble> {
 /// otherwise the daemon's.
 fn client_package(listed: &str) -> &'static str {
     if listed.lines().any(|line| line.starts_with("docker-cli ")) { "docker-cli" } else { "docker.io" }
+}
+
+/// Why the engine suite cannot run at Podman here, where that is so: root starts one of its own, anybody else has to
+/// have one that answers.
+pub(crate) fn no_podman() -> Option<String> {
+    let own = cfg!(target_os = "linux") && is_root().unwrap_or_default();
+    (!own && !engine::podman_answers())
+        .then(|| "the engine suite at Podman: it needs root, or `systemctl --user start podman.socket`".to_owned())
 }
 
 fn wanted(purpose: Purpose, root: bool) -> Vec<Package> {

@@ -34,7 +34,12 @@ pub(super) fn ensure(engine: &Engine) {
             rustix::process::geteuid().is_root(),
             "{BASE} is not here, cannot be pulled, and only root can make a stand-in"
         );
-        make(&docker).await;
+        let _turn = turn();
+        let made = super::target().join("engine/base.tar");
+        if !made.is_file() {
+            make(&made);
+        }
+        import(&docker, &made).await;
     });
 }
 
@@ -52,7 +57,15 @@ async fn pull(docker: &Docker) -> Result<(), String> {
     }
 }
 
-async fn make(docker: &Docker) {
+/// Held while the stand-in is made: engines of two kinds, which do not wait for each other, need the same one.
+fn turn() -> std::fs::File {
+    let lock = std::fs::File::create(super::target().join("engine/base.lock")).expect("the target folder is ours");
+    lock.lock().expect("a lock can be waited for");
+    lock
+}
+
+/// Makes the stand-in's archive, which stays: every kind of engine takes it from there.
+fn make(made: &Path) {
     // Beside the engine's data: a temp folder may be too small, or mounted without devices.
     let folder = tempfile::tempdir_in(super::target().join("engine")).expect("room for the base");
     let root = folder.path().join("root");
@@ -63,7 +76,7 @@ async fn make(docker: &Docker) {
         command.arg(&source.codename).arg(&root).arg(&source.uri);
     });
     install_node(folder.path(), &root);
-    let trusts_more = trust(&root);
+    trust(&root);
     configure(&root);
     run("chroot", |command| {
         command.arg(&root).args([
@@ -81,13 +94,13 @@ async fn make(docker: &Docker) {
     run("tar", |command| {
         command.arg("--numeric-owner").arg("-C").arg(&root).arg("-cf").arg(&archive).arg(".");
     });
-    import(docker, &archive, trusts_more).await;
+    std::fs::rename(archive, made).expect("both are in the target folder");
 }
 
-async fn import(docker: &Docker, archive: &Path, trusts_more: bool) {
+async fn import(docker: &Docker, archive: &Path) {
     let (name, tag) = BASE.split_once(':').expect("the base has a tag");
     let mut changes = vec!["CMD [\"node\"]".to_owned()];
-    if trusts_more {
+    if certificates().next().is_some() {
         changes.push(format!("ENV NODE_EXTRA_CA_CERTS=/{BUNDLE}"));
     }
     let mut options = CreateImageOptionsBuilder::new().from_src("-").repo(name).tag(tag).build();
@@ -138,20 +151,24 @@ fn unpack(folder: &Path, package: &str) -> PathBuf {
     place.join("package")
 }
 
-/// Makes the base trust what the machine trusts beyond its distribution. True where that is anything.
-fn trust(root: &Path) -> bool {
+/// What the machine trusts beyond its distribution.
+fn certificates() -> impl Iterator<Item = PathBuf> {
+    let files = std::fs::read_dir(EXTRA_CERTIFICATES).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "crt"))
+}
+
+/// Makes the base trust what the machine trusts beyond its distribution.
+fn trust(root: &Path) {
     let mut bundle = Vec::new();
-    for entry in std::fs::read_dir(EXTRA_CERTIFICATES).into_iter().flatten().flatten() {
-        if entry.path().extension().is_some_and(|extension| extension == "crt") {
-            let text = std::fs::read(entry.path()).expect("certificates can be read");
-            std::fs::write(root.join(&EXTRA_CERTIFICATES[1..]).join(entry.file_name()), &text)
-                .expect("the root is ours");
-            bundle.extend_from_slice(&text);
-            bundle.push(b'\n');
-        }
+    for file in certificates() {
+        let text = std::fs::read(&file).expect("certificates can be read");
+        let name = file.file_name().expect("a file has a name");
+        std::fs::write(root.join(&EXTRA_CERTIFICATES[1..]).join(name), &text).expect("the root is ours");
+        bundle.extend_from_slice(&text);
+        bundle.push(b'\n');
     }
     if bundle.is_empty() {
-        return false;
+        return;
     }
     let file = root.join(BUNDLE);
     std::fs::create_dir_all(file.parent().expect("it has a parent")).expect("the root is ours");
@@ -159,7 +176,6 @@ fn trust(root: &Path) -> bool {
     run("chroot", |command| {
         command.arg(root).arg("update-ca-certificates");
     });
-    true
 }
 
 /// Lets builds on the base reach the registries that this machine reaches, and in the same way.

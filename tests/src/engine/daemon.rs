@@ -1,5 +1,6 @@
-//! The private Docker daemon: started with sockets in a temp folder and data under `target/engine`, so that images
-//! are built once, and ended with the process that started it, however that ends.
+//! The private engine of a test run: a Docker daemon, or Podman's API service. Started with sockets in a temp folder and
+//! data under `target/engine`, so that images are built once, and ended with the process that started it, however that
+//! ends.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -7,35 +8,76 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
+use super::Kind;
 use crate::spawn;
 
 /// How long another suite may hold the data folder.
 const TURN: Duration = Duration::from_mins(20);
 /// How long a daemon may take to answer. It needs about two seconds.
-const READY: Duration = Duration::from_mins(1);
+const READY: Duration = Duration::from_mins(2);
 
-/// Holds the daemon for as long as its stdin is open. Only one daemon may use a data folder, hence the lock; a test
-/// process cannot run code when it is killed, hence a second process.
+/// Holds the engine for as long as its stdin is open. Only one may use a data folder, hence the lock; a test process
+/// cannot run code when it is killed, hence a second process.
 const KEEPER: &str = r#"
 set -eu
-lock="$1"; data="$2"; run="$3"; log="$4"; shift 4
+lock="$1"; data="$2"; run="$3"; log="$4"; kind="$5"; shift 5
 PATH="$PATH:/usr/sbin:/sbin"
 exec 9>"$lock"
 flock 9
 : >"$log"
 echo locked
-dockerd --host "unix://$run/docker.sock" --host "unix://$run/open.sock" --data-root "$data" \
-    --exec-root "$run/exec" --pidfile "$run/docker.pid" --shutdown-timeout 3 "$@" </dev/null >"$log" 2>&1 9>&- &
-daemon=$!
+engines=
+case "$kind" in
+docker)
+    dockerd --host "unix://$run/docker.sock" --host "unix://$run/open.sock" --data-root "$data" \
+        --exec-root "$run/exec" --pidfile "$run/docker.pid" --shutdown-timeout 3 "$@" </dev/null >"$log" 2>&1 9>&- &
+    engines=$!
+    ;;
+podman)
+    mkdir -p "$data"
+    # Only what is not the machine's usual: nothing of this may touch another Podman's state. Locks in files, because
+    # those in shared memory are all Podmans' together.
+    {
+        echo '[engine]'
+        echo 'cgroup_manager = "cgroupfs"'
+        echo 'events_logger = "file"'
+        echo 'lock_type = "file"'
+        echo "tmp_dir = \"$data/tmp\""
+        echo "volume_path = \"$data/volumes\""
+        # Its usual one refuses the older cgroups.
+        if command -v runc >/dev/null; then echo 'runtime = "runc"'; fi
+        echo '[network]'
+        echo "network_config_dir = \"$data/networks\""
+    } >"$data/containers.conf"
+    export CONTAINERS_CONF="$data/containers.conf"
+    # What a run before has left there says that its containers run.
+    rm -rf "$data/tmp"
+    # The kernel's overlays, else those in user space, else copies.
+    for driver in overlay "overlay --storage-opt overlay.mount_program=/usr/bin/fuse-overlayfs" vfs; do
+        storage="--root $data/root --runroot $data/run --storage-driver $driver"
+        # shellcheck disable=SC2086
+        if podman $storage info >>"$log" 2>&1 9>&-; then break; fi
+    done
+    podman $storage rm --all --force --time 0 </dev/null >>"$log" 2>&1 9>&- || true
+    # Each listens on one socket; both work on the same data.
+    for name in docker open; do
+        podman $storage system service --time 0 "unix://$run/$name.sock" </dev/null >>"$log" 2>&1 9>&- &
+        engines="$engines $!"
+    done
+    ;;
+esac
 cat >/dev/null
-kill "$daemon" 2>/dev/null || true
-wait "$daemon" || true
+if [ "$kind" = podman ]; then
+    podman $storage rm --all --force --time 0 </dev/null >>"$log" 2>&1 || true
+fi
+kill $engines 2>/dev/null || true
+wait $engines || true
 # The daemon leaves the host's own network namespace mounted there.
 umount "$run/exec/netns/default" 2>/dev/null || true
 rm -rf "$run"
 "#;
 
-/// A running daemon.
+/// A running engine.
 #[derive(Debug)]
 pub(super) struct Daemon {
     folder: PathBuf,
@@ -45,17 +87,18 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Starts it, with networks of its own where the machine allows that.
-    pub(super) fn start() -> Self {
+    pub(super) fn start(kind: Kind) -> Self {
         let state = super::target().join("engine");
         std::fs::create_dir_all(&state).expect("the target folder can be written");
-        let first = Self::try_start(&state, &[]);
+        let first = Self::try_start(kind, &state, &[]);
         let daemon = first.unwrap_or_else(|log| {
-            assert!(log.contains("iptables") || log.contains("bridge"), "the daemon did not start:\n{log}");
+            let refused = kind == Kind::Docker && (log.contains("iptables") || log.contains("bridge"));
+            assert!(refused, "the engine did not start:\n{log}");
             super::tell(&format!(
                 "the engine starts without networks of its own, because this machine refuses them:\n{log}"
             ));
             let without = ["--iptables=false", "--ip6tables=false", "--bridge=none"];
-            Self::try_start(&state, &without).unwrap_or_else(|log| panic!("the daemon did not start:\n{log}"))
+            Self::try_start(kind, &state, &without).unwrap_or_else(|log| panic!("the daemon did not start:\n{log}"))
         });
         let open = daemon.folder.join("open.sock");
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o666)).expect("the open socket is ours to open");
@@ -67,25 +110,31 @@ impl Daemon {
         &self.folder
     }
 
-    /// The end of the daemon's log where it does not answer.
-    fn try_start(state: &Path, arguments: &[&str]) -> Result<Self, String> {
+    /// The end of the engine's log where it does not answer.
+    fn try_start(kind: Kind, state: &Path, arguments: &[&str]) -> Result<Self, String> {
         // Not under the target folder: a socket's path has room for about a hundred letters.
         let folder = tempfile::Builder::new().prefix("gemra-engine-").tempdir().expect("a temp folder").keep();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("the folder is ours");
-        let log = state.join("dockerd.log");
+        let (lock, data, program) = match kind {
+            Kind::Docker => ("lock", "data", "dockerd"),
+            Kind::Podman => ("podman.lock", "podman", "podman"),
+        };
+        let log = state.join(format!("{program}.log"));
         let mut command = spawn::command("sh");
-        command.args(["-c", KEEPER, "keeper"]).arg(state.join("lock")).arg(state.join("data")).arg(&folder).arg(&log);
-        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.args(["-c", KEEPER, "keeper"]).arg(state.join(lock)).arg(state.join(data)).arg(&folder).arg(&log);
+        command.arg(kind.as_str()).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         // Out of our group, so that an interrupt at the keyboard ends us, and the keeper through its stdin.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let mut keeper = command.spawn().expect("sh is installed");
         let stdin = keeper.stdin.take().expect("its stdin is a pipe");
         wait_for_turn(&mut keeper);
-        let socket = folder.join("docker.sock");
+        let sockets = ["docker.sock", "open.sock"].map(|name| folder.join(name));
         let deadline = Instant::now() + READY;
-        while !ping(&socket) {
+        while !sockets.iter().all(|socket| ping(socket)) {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            let gave_up = text.contains("failed to start daemon") || text.contains("dockerd: not found");
+            let gave_up = ["failed to start daemon", "dockerd: not found", "podman: not found"];
+            let gave_up = gave_up.iter().any(|words| text.contains(words));
             if gave_up || Instant::now() > deadline {
                 drop(stdin);
                 keeper.wait().expect("the keeper ends with its stdin");

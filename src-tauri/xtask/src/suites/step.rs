@@ -22,6 +22,9 @@ pub(super) struct Step {
     words: Vec<String>,
     kind: Kind,
     in_ui: bool,
+    environment: Vec<(&'static str, &'static str)>,
+    /// Why it cannot run on this machine, where that is so.
+    obstacle: fn() -> Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +74,19 @@ impl Step {
         self
     }
 
+    /// A variable that its programs see, which its name then tells.
+    pub(super) fn with(mut self, variable: &'static str, value: &'static str) -> Self {
+        self.name = format!("{} ({variable}={value})", self.name);
+        self.environment.push((variable, value));
+        self
+    }
+
+    /// Is skipped where `obstacle` says why it cannot run here.
+    pub(super) fn unless(mut self, obstacle: fn() -> Option<String>) -> Self {
+        self.obstacle = obstacle;
+        self
+    }
+
     pub(super) fn runs_something(&self) -> bool {
         self.kind != Kind::Nothing
     }
@@ -78,6 +94,9 @@ impl Step {
     /// Runs it until `deadline`. Answers its results, and how long it was compiling, which the deadline is extended by.
     pub(super) fn run(&self, tree: &Tree, deadline: Instant) -> (Tally, Duration) {
         println!("\n== {}", self.name);
+        if let Some(why) = (self.obstacle)() {
+            return (Tally::one_skipped(why), Duration::ZERO);
+        }
         let outcome = match self.kind {
             Kind::Nothing => return (Tally::one_skipped(&self.name), Duration::ZERO),
             Kind::Check => return (self.checked(tree), Duration::ZERO),
@@ -94,13 +113,14 @@ impl Step {
 
     fn new(name: String, program: fn() -> Command, words: &[&str], kind: Kind) -> Self {
         let words = words.iter().map(ToString::to_string).collect();
-        Self { name, program, words, kind, in_ui: false }
+        Self { name, program, words, kind, in_ui: false, environment: Vec::new(), obstacle: || None }
     }
 
     fn command(&self, tree: &Tree, words: &[String]) -> Command {
         let mut command = (self.program)();
         command.args(words).current_dir(if self.in_ui { tree.ui() } else { tree.root.clone() });
         set_environment(tree, &mut command);
+        command.envs(self.environment.iter().copied());
         command
     }
 
@@ -196,6 +216,14 @@ mod tests {
         assert_eq!((tally.passed, tally.failed), (4, 1), "{tally:?}");
         let tally = run(&step(Kind::Vitest, "echo '      Tests  1 failed | 4 passed (5)'; exit 1"), PATIENT);
         assert_eq!((tally.passed, tally.failed), (4, 1), "the failed test explains the bad end: {tally:?}");
+    }
+
+    #[test]
+    fn a_step_that_cannot_run_here_is_skipped_with_its_reason() {
+        let tally = run(&step(Kind::Check, "exit 9").unless(|| Some("no engine".into())), PATIENT);
+        assert_eq!(tally, Tally::one_skipped("no engine"), "nothing is run");
+        let seen = step(Kind::Check, "test \"$GEMRA_TEST_ENGINE\" = podman").with("GEMRA_TEST_ENGINE", "podman");
+        assert_eq!(run(&seen, PATIENT), Tally::one_passed(), "its programs see the variable");
     }
 
     #[test]
