@@ -82,7 +82,7 @@ async fn a_platform_that_a_registry_does_not_have_is_named() {
     let ingredients = Ingredients { options, ..lab.ingredients(lab.source(&text), (1000, 1000)) };
     let failure = Failure::from(&lab.image(ingredients).await.unwrap_err());
     assert!(!failure.action.is_empty(), "there is a next step: {failure:?}");
-    // An engine looks for it in a registry, or says that what it has is of another kind.
+    // An engine looks for it in a registry, refuses, or takes what it has: then Gemra sees it.
     let known = failure.title.contains("platform") || failure.code == Code::BaseUnreachable;
     assert!(known, "the class is known: {failure:?}");
 }

@@ -28,6 +28,7 @@ pub(super) async fn image(engine: &Engine, recipe: Recipe, told: &Told) -> Resul
     if !options.fresh {
         let (found, latest) = tokio::try_join!(find(engine, &tag), find(engine, super::LATEST))?;
         if let Some(id) = found {
+            see_to_platform(engine, &recipe).await?;
             if latest.as_ref() != Some(&id) {
                 call_latest(engine, &recipe, &id).await?;
             }
@@ -47,8 +48,23 @@ pub(super) async fn image(engine: &Engine, recipe: Recipe, told: &Told) -> Resul
         let cause = format!("it built {tag} and then did not have it");
         return Err(EngineError::Refused { call: "the image", cause }.into());
     };
+    see_to_platform(engine, &recipe).await?;
     call_latest(engine, &recipe, &id).await?;
     Ok(Image { id, tag, built: true })
+}
+
+/// A builder may take a base that is there, though it is of another platform, and only warn.
+async fn see_to_platform(engine: &Engine, recipe: &Recipe) -> Result<(), ImageError> {
+    let Some(platform) = &recipe.ingredients.options.platform else { return Ok(()) };
+    let image = inspect(engine, &recipe.tag()).await?;
+    if fetch::is_of(platform, image.as_ref()) {
+        return Ok(());
+    }
+    let of = |image: bollard::models::ImageInspect| {
+        format!("{}/{}", image.os.unwrap_or_default(), image.architecture.unwrap_or_default())
+    };
+    let cause = format!("what it built is for {}", image.map(of).unwrap_or_default());
+    Err(ImageError::Platform { platform: platform.clone(), cause })
 }
 
 async fn find(engine: &Engine, name: &str) -> Result<Option<String>, ImageError> {

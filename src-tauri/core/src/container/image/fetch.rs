@@ -30,7 +30,12 @@ pub(super) async fn image(engine: &Engine, name: &str, options: &Options, told: 
         told.say(&format!("{name} could not be fetched again. The one on this machine is used."));
         return Ok(Image { id, tag: name.to_owned(), built: false });
     }
-    let id = inspect(engine, name).await?.and_then(|image| image.id);
+    let fetched = inspect(engine, name).await?;
+    if let Some(platform) = options.platform.as_deref().filter(|platform| !is_of(platform, fetched.as_ref())) {
+        let cause = format!("{name} is not made for it");
+        return Err(ImageError::Platform { platform: platform.to_owned(), cause });
+    }
+    let id = fetched.and_then(|image| image.id);
     let id = id.ok_or_else(|| ImageError::NotThere { name: name.to_owned() })?;
     Ok(Image { built: known.as_deref() != Some(&id), id, tag: name.to_owned() })
 }
@@ -85,15 +90,41 @@ fn in_full(name: &str) -> String {
     if last.contains(':') || name.contains('@') { name.to_owned() } else { format!("{name}:latest") }
 }
 
-fn is_of(platform: &str, image: Option<&bollard::models::ImageInspect>) -> bool {
+/// True where an image is of a platform. Variants are left to the engine.
+pub(super) fn is_of(platform: &str, image: Option<&bollard::models::ImageInspect>) -> bool {
     let mut parts = platform.split('/');
-    let (system, machine) = (parts.next(), parts.next());
+    let system = parts.next();
+    let machine = parts.next().map(|machine| match machine {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    });
     image.is_some_and(|image| image.os.as_deref() == system && image.architecture.as_deref() == machine)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn platforms_are_compared_by_system_and_machine() {
+        let image = |machine: &str| bollard::models::ImageInspect {
+            os: Some("linux".to_owned()),
+            architecture: Some(machine.to_owned()),
+            ..bollard::models::ImageInspect::default()
+        };
+        for (platform, machine, expected) in [
+            ("linux/amd64", "amd64", true),
+            ("linux/x86_64", "amd64", true),
+            ("linux/arm/v7", "arm", true),
+            ("linux/arm64", "amd64", false),
+            ("windows/amd64", "amd64", false),
+            ("linux", "amd64", false),
+        ] {
+            assert_eq!(is_of(platform, Some(&image(machine))), expected, "{platform} and {machine}");
+        }
+        assert!(!is_of("linux/amd64", None), "an image that is not there is of none");
+    }
 
     #[test]
     fn a_name_without_a_tag_means_the_latest() {
