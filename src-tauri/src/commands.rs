@@ -12,7 +12,7 @@ use tauri::ipc::Channel;
 use crate::wire::frames::{TabFrame, WindowFrame};
 use crate::wire::requests::{Choice, Completion};
 use crate::wire::settings::Settings;
-use crate::wire::tab::Mode;
+use crate::wire::tab::{Mode, TrustDecision};
 use crate::wire::transcript::{Entry, Failure};
 
 type Answer<T> = Result<T, Failure>;
@@ -124,6 +124,11 @@ pub(crate) async fn use_host(app: State<'_, Arc<App>>, tab: String) -> Answer<()
 #[tauri::command]
 pub(crate) async fn answer_guard(app: State<'_, Arc<App>>, tab: String, keep: bool) -> Answer<()> {
     find(&app, tab).map(|tab| tab.answer_guard(keep))
+}
+
+#[tauri::command]
+pub(crate) async fn answer_trust(app: State<'_, Arc<App>>, tab: String, decision: TrustDecision) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_trust(decision.into()))
 }
 
 #[tauri::command]

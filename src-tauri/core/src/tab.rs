@@ -7,6 +7,7 @@ mod flip;
 mod guarding;
 mod install;
 mod talk;
+mod trusting;
 pub mod view;
 
 pub use talk::retry_reason;
@@ -22,6 +23,7 @@ use crate::app::Surroundings;
 use crate::record::Run;
 use crate::stream::Sink;
 use crate::transcript::{Entry, EntryId};
+use crate::trust::Decision;
 use crate::workspace::Workspace;
 
 /// Names a tab: eight hexadecimal digits, unique on the machine for all we care, because containers are named by it.
@@ -125,6 +127,9 @@ pub(crate) enum Message {
     AnswerGuard {
         keep: bool,
     },
+    AnswerTrust {
+        decision: Decision,
+    },
     SetModel {
         model: String,
     },
@@ -216,6 +221,11 @@ impl Tab {
     /// Keeps what a container has changed in files that the host would execute, or brings back what was.
     pub fn answer_guard(&self, keep: bool) {
         self.tell(Message::AnswerGuard { keep });
+    }
+
+    /// Says whether the project may have what it asks for.
+    pub fn answer_trust(&self, decision: Decision) {
+        self.tell(Message::AnswerTrust { decision });
     }
 
     /// Changes the model.

@@ -128,6 +128,10 @@ export class FakeHost implements Host {
     this.tab(tab).answerGuard(keep);
   }
 
+  async answerTrust(tab: string, decision: Parameters<Host["answerTrust"]>[1]): Promise<void> {
+    this.tab(tab).answerTrust(decision);
+  }
+
   async useHost(tab: string): Promise<void> {
     this.tab(tab).useHost();
   }

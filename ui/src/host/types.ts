@@ -5,6 +5,7 @@ import type { Completion } from "./wire/Completion";
 import type { Entry } from "./wire/Entry";
 import type { Mode } from "./wire/Mode";
 import type { Settings } from "./wire/Settings";
+import type { TrustDecision } from "./wire/TrustDecision";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
 
@@ -38,6 +39,8 @@ export interface Host {
   useHost(tab: string): Promise<void>;
   /** Keeps what a container has changed in guarded files, or brings back what was. */
   answerGuard(tab: string, keep: boolean): Promise<void>;
+  /** Says whether the project may have what it asks for beyond what a container has. */
+  answerTrust(tab: string, decision: TrustDecision): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

@@ -19,7 +19,9 @@ use crate::home::Home;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
+use crate::settings::container::Wishes;
 use crate::tab::TabId;
+use crate::trust;
 
 /// What every tab may use.
 #[derive(Debug)]
@@ -38,6 +40,9 @@ pub struct Surroundings {
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
+    trust: trust::Store,
+    /// What projects wish for their own containers, as far as they may.
+    asked: Mutex<BTreeMap<PathBuf, Wishes>>,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -71,6 +76,7 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        let trust = trust::Store::new(home.trust());
         Self {
             home,
             environment,
@@ -84,6 +90,8 @@ impl Surroundings {
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
             guard,
+            trust,
+            asked: Mutex::default(),
             inside: Arc::default(),
         }
     }
@@ -98,9 +106,21 @@ impl Surroundings {
         &self.environment
     }
 
-    /// The user's settings, as they are now.
+    /// The user's settings, as they are now, and what projects wish of their own.
     pub fn settings(&self) -> Settings {
-        self.settings.borrow().clone()
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Settings { asked, ..self.settings.borrow().clone() }
+    }
+
+    /// A project wishes this for its own containers, and may.
+    pub(crate) fn accepts(&self, workspace: &Path, wishes: Wishes) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(workspace.to_path_buf(), wishes);
+    }
+
+    /// What projects may do beyond what containers usually may.
+    pub(crate) fn trust(&self) -> &trust::Store {
+        &self.trust
     }
 
     /// Names this instance to the engine's labels: the home, by which the next instance in it knows what dead ones

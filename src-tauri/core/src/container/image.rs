@@ -54,6 +54,17 @@ pub struct Ingredients {
     pub proxies: BTreeMap<String, String>,
     /// Who asks first.
     pub owner: Owner,
+    /// What is wished for the build.
+    pub options: Options,
+}
+
+/// What is wished for a build.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Build arguments. They are no secrets: an image tells them.
+    pub arguments: BTreeMap<String, String>,
+    /// The stage to build; `None` for the last.
+    pub target: Option<String>,
 }
 
 impl std::fmt::Debug for Ingredients {
@@ -177,6 +188,7 @@ fn arguments(ingredients: &Ingredients) -> BTreeMap<String, String> {
     if let Some(version) = &ingredients.cli_version {
         all.insert("CLAUDE_CODE_VERSION".to_owned(), version.clone());
     }
+    all.extend(ingredients.options.arguments.clone());
     all
 }
 
@@ -197,6 +209,7 @@ fn fingerprint(ingredients: &Ingredients, context: &Context) -> String {
         part("certificate", certificate.pem.as_bytes());
     }
     part("context", &context.digest);
+    part("target", ingredients.options.target.as_deref().unwrap_or_default().as_bytes());
     hexadecimal(&digest.finalize())
 }
 
@@ -214,6 +227,7 @@ mod tests {
             certificates: Vec::new(),
             proxies: BTreeMap::new(),
             owner: Owner::default(),
+            options: Options::default(),
         }
     }
 
@@ -237,6 +251,10 @@ mod tests {
             ("a certificate", true, |all| {
                 all.certificates.push(Certificate { name: "a".to_owned(), pem: "b".to_owned() });
             }),
+            ("a build argument", true, |all| {
+                all.options.arguments.insert("A".to_owned(), "b".to_owned());
+            }),
+            ("the stage", true, |all| all.options.target = Some("a".to_owned())),
             ("a proxy", false, |all| {
                 all.proxies.insert("HTTP_PROXY".to_owned(), "http://user:secret@box".to_owned());
             }),

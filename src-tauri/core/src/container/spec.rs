@@ -1,6 +1,7 @@
 //! From a wish to the engine's create body: a pure function, so that every option can be looked at in a test. It asks
 //! nobody anything and does nothing.
 
+mod asked;
 mod passed;
 mod wish;
 pub mod wrapper;
@@ -12,6 +13,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Moun
 use sha2::{Digest, Sha256};
 
 use crate::digest::hexadecimal;
+pub use asked::Asked;
 pub use passed::{FOLDER, passed};
 pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, Wish, user};
 
@@ -146,7 +148,7 @@ fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
         security.push("label=disable".to_owned());
     }
     let memory = wish.limits.memory.map(signed);
-    HostConfig {
+    let mut host = HostConfig {
         init: Some(true),
         auto_remove: Some(true),
         network_mode: Some(wish.network.as_str().to_owned()),
@@ -163,7 +165,9 @@ fn host_config(wish: &Wish, mounts: Vec<Mount>) -> HostConfig {
         mounts: Some(mounts),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
-    }
+    };
+    wish.asked.apply(&mut host);
+    host
 }
 
 /// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
@@ -227,7 +231,9 @@ fn volumes(wish: &Wish, home: &str) -> Vec<Volume> {
         folders: folders.iter().map(|&folder| folder.to_owned()).collect(),
         labels: HashMap::new(),
     };
-    vec![volume("claude", ".claude", &["projects"]), volume("cache", ".cache", &["npm", "pip", "zig"])]
+    let mut all = vec![volume("claude", ".claude", &["projects"]), volume("cache", ".cache", &["npm", "pip", "zig"])];
+    all.extend(wish.asked.volumes());
+    all
 }
 
 /// True where a host's folder can be at its own path in a container. What lies under the one name that is taken there

@@ -1,6 +1,10 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod commands;
+mod devcontainer;
+mod project;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,8 +15,9 @@ use crate::agent::Mode;
 use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
+use crate::container::devcontainer::Properties;
 use crate::container::engine::Engine;
-use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
+use crate::container::image::{self, Building, Ingredients, Options, Recipe, Source, certificates};
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
 use crate::container::spec::{self, Limits, Network, Wish};
@@ -22,6 +27,7 @@ use crate::owner;
 use crate::process::{Exit, Process};
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
+use crate::trust::{Question, Reply};
 use crate::workspace::Workspace;
 
 /// What is wanted.
@@ -39,6 +45,8 @@ pub struct Order {
     pub allowed: Vec<String>,
     /// The permission mode.
     pub mode: Mode,
+    /// Cancelled where nobody wants the container any more that is being made.
+    pub wanted: CancellationToken,
 }
 
 /// How it goes.
@@ -57,6 +65,10 @@ pub enum News {
         /// More lines.
         lines: Vec<String>,
     },
+    /// The project asks for more than a container has. Nothing happens before the answer.
+    Asks(Question, Reply),
+    /// Whether what is done now has to be ready in the usual time.
+    Hurry(bool),
 }
 
 /// An image that is there, and the engine that has it.
@@ -68,6 +80,7 @@ pub struct Image {
     uid: u32,
     gid: u32,
     certificates: bool,
+    granted: Option<Arc<devcontainer::Granted>>,
 }
 
 /// A container that has started and waits.
@@ -76,6 +89,7 @@ pub struct Gate {
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
+    granted: Option<Arc<devcontainer::Granted>>,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -84,6 +98,7 @@ pub struct Gate {
 /// A [`Failure`] of the engine's or the image's class.
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
+    let mut said = project::look(order, &news).await?;
     let settings = surroundings.settings();
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
@@ -92,11 +107,16 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
+    if let Some(devcontainer) = said.devcontainer.take() {
+        return devcontainer::prepare(order, &engine, (uid, gid), devcontainer, &said, &news).await;
+    }
+    devcontainer::tell(&said.not_applied, &Properties::default(), &news);
     news(News::Phase("Looking for the image".to_owned()));
     let failed = |error: image::ImageError| Failure::from(&error);
     let certificates = certificates::read(&settings.certificates).await.map_err(failed)?;
     let trusts = !certificates.is_empty();
-    let source = Source::of(order.workspace.path()).await.map_err(failed)?;
+    let source =
+        if said.builds { Source::of(order.workspace.path()).await.map_err(failed)? } else { Source::embedded() };
     let from = source.in_words();
     let ours = source.workspace.is_none();
     let ingredients = Ingredients {
@@ -108,6 +128,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
         certificates,
         proxies: image::proxies(surroundings.environment()),
         owner: labels(order),
+        options: Options::default(),
     };
     let version = ingredients.cli_version.clone();
     let recipe = Recipe::of(ingredients).await.map_err(failed)?;
@@ -119,7 +140,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     }
     let building = surroundings.builds().image(&engine, recipe);
     let image = follow(&building, &news).await.map_err(failed)?;
-    Ok(Image { name: image.tag, engine, uid, gid, certificates: trusts })
+    Ok(Image { name: image.tag, engine, uid, gid, certificates: trusts, granted: None })
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -157,7 +178,7 @@ pub async fn enter(
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
     let launch = launch(order, Conversation::New(String::new()));
-    let wish = Wish {
+    let mut wish = Wish {
         owner: labels(order),
         short_id: uuid::Uuid::new_v4().simple().to_string()[..6].to_owned(),
         workspace: workspace.clone(),
@@ -177,7 +198,14 @@ pub async fn enter(
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
         engine: image.engine.about().into(),
+        ..Wish::default()
     };
+    let mut done = None;
+    if let Some(granted) = &image.granted {
+        granted.grant(&mut wish)?;
+        done = granted.done(&image.engine).await?;
+        wish.image = done.clone().unwrap_or(wish.image);
+    }
     news(News::Fact("Network", "host: everything that listens on this machine can be reached".to_owned()));
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", limits(&wish.limits)));
@@ -199,8 +227,16 @@ pub async fn enter(
     let prepared = prepared.map_err(|error| Failure::from(&error))?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
+    if let Some(granted) = &image.granted {
+        let user = (image.uid, image.gid);
+        let ran = granted.run(&image.engine, &prepared, user, done.is_some(), &order.wanted, &news).await;
+        if let Err(failure) = ran {
+            prepared.discard().await;
+            return Err(failure);
+        }
+    }
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { prepared, order: order.clone(), holder, granted: image.granted.clone() })
 }
 
 impl Gate {
@@ -210,7 +246,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+        let Self { prepared, order, holder, granted } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -221,8 +257,18 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let (variables, _) = variables(&order);
-                return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
+                let (mut given, unset) = match granted.as_ref().map(|granted| (granted.variables(), granted.unset())) {
+                    Some((Ok(given), unset)) => (given, unset),
+                    Some((Err(failure), _)) => {
+                        prepared.discard().await;
+                        return Err(failure);
+                    }
+                    None => (BTreeMap::new(), Vec::new()),
+                };
+                // The user's own word counts more than the project's.
+                given.extend(variables(&order).0);
+                let released = prepared.release_without(&given, &unset, &conversation.args());
+                return released.map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
             Err(error) => start_failed(&error.to_string()),
@@ -352,6 +398,7 @@ fn mounts(wish: &Wish) -> String {
         lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
     }
     lines.push("its conversations → ~/.claude/projects".to_owned());
+    lines.extend(wish.asked.volumes.iter().map(|(name, target)| format!("the volume {name} → {target}")));
     lines.join("\n")
 }
 

@@ -277,6 +277,7 @@ impl Actor {
             }
             Message::UseHost => self.on_use_host(),
             Message::AnswerGuard { keep } => self.on_answer_guard(keep),
+            Message::AnswerTrust { decision } => self.on_answer_trust(decision),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
             Message::Install => self.on_install(),
@@ -476,11 +477,12 @@ impl Actor {
             queue: self.queue.iter().cloned().collect(),
             container: self.flip.view(),
             guard: self.guarding.changes().map(<[_]>::to_vec),
+            trust: self.flip.asks.as_ref().map(|(question, _)| question.items.clone()),
             model: self.model.clone(),
             mode: self.mode,
             modes: self.modes(),
             usage: self.usage,
-            asking: self.transcript.is_asking(),
+            asking: self.transcript.is_asking() || self.flip.asks.is_some(),
         }
     }
 

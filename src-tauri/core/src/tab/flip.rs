@@ -6,6 +6,7 @@
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
@@ -20,6 +21,7 @@ use crate::place::Place;
 use crate::place::container::{self, Gate, Image, News, Order};
 use crate::process::Process;
 use crate::transcript::Topic;
+use crate::trust::{Question, Reply};
 
 /// How long the engine, the container and the agent in it may take to start together.
 const STARTING: Duration = Duration::from_secs(90);
@@ -55,6 +57,10 @@ pub(super) struct Flip {
     step: Option<BuildStep>,
     facts: Vec<(String, String)>,
     log: Vec<String>,
+    /// What the user is asked about the project.
+    pub(super) asks: Option<(Question, Reply)>,
+    /// Cancelled where the container that is being made is not wanted any more.
+    wanted: CancellationToken,
     image: Option<Image>,
     gate: Option<Gate>,
     /// How many containers are being started. Such a task is never cut off, because the engine would finish what it
@@ -80,6 +86,8 @@ impl Default for Flip {
             step: None,
             facts: Vec::new(),
             log: Vec::new(),
+            asks: None,
+            wanted: CancellationToken::new(),
             image: None,
             gate: None,
             entering: 0,
@@ -236,6 +244,8 @@ impl Actor {
 
     /// Ends everything of the container's, because the tab is being closed.
     pub(super) fn close_container(&mut self) {
+        self.flip.wanted.cancel();
+        self.flip.asks = None;
         self.flip.preparing = None;
         if let Some(gate) = self.flip.gate.take() {
             self.clear(gate);
@@ -311,6 +321,9 @@ impl Actor {
                 None => self.flip.facts.push((name.to_owned(), value)),
             },
             News::Step(step) => self.flip.step = Some(step),
+            News::Asks(question, reply) => self.asks_for_trust(question, reply),
+            News::Hurry(false) => self.forget_deadline(Deadline::Container(self.flip.entered)),
+            News::Hurry(true) => self.deadline(STARTING, Deadline::Container(self.flip.entered)),
             News::Log { reset, lines } => {
                 if reset {
                     self.flip.log.clear();
@@ -341,6 +354,8 @@ impl Actor {
         self.flip.since = SystemTime::now();
         self.flip.phase = None;
         self.flip.preparing = None;
+        self.flip.asks = None;
+        self.flip.wanted.cancel();
         if !matches!(after, State::Building { .. }) {
             self.flip.step = None;
         }
@@ -403,6 +418,7 @@ impl Actor {
         };
         self.launched = self.launches();
         self.inside = Some(self.surroundings.enters(self.workspace.path()));
+        self.flip.wanted = CancellationToken::new();
         let entered = self.flip.entered;
         let order = self.order();
         let news = self.news();
@@ -491,6 +507,7 @@ impl Actor {
             model,
             allowed: self.allowed_at(Place::Container),
             mode,
+            wanted: self.flip.wanted.clone(),
         }
     }
 

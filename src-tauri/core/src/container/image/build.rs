@@ -94,6 +94,7 @@ async fn build(
         // The build reaches what the host reaches: a company's mirror, a proxy on loopback.
         .networkmode("host")
         .buildargs(&arguments)
+        .target(recipe.ingredients.options.target.as_deref().unwrap_or_default())
         .build();
     let mut pieces = recipe.context.clone().send(recipe.dockerfile(), recipe.ingredients.certificates.clone());
     let failed = Arc::new(std::sync::Mutex::new(None::<String>));
@@ -245,6 +246,7 @@ mod tests {
             certificates: Vec::new(),
             proxies: BTreeMap::new(),
             owner: Owner::default(),
+            options: super::super::Options::default(),
         })
         .await
         .unwrap()

@@ -43,6 +43,8 @@ pub struct Wish {
     pub git_email: Option<String>,
     /// More mounts than the workspace's and the volumes, in this order. A source of the host's must be there.
     pub mounts: Vec<ExtraMount>,
+    /// What the project's devcontainer asks for, as far as it may.
+    pub asked: super::Asked,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.
