@@ -275,12 +275,13 @@ async fn compose_is_refused_by_name() {
 #[tokio::test]
 async fn a_projects_own_wishes_are_asked_about_where_they_widen() {
     let instructions = format!("FROM {BASE}\nRUN echo {}\n", unique());
-    let desk = Desk::new()
-        .dockerfile(&instructions, "true")
-        .file(".gemra.json", r#"{"sshAgent": true, "restartAfterCrash": true, "hostMode": "bypassPermissions"}"#);
+    let desk = Desk::new().dockerfile(&instructions, "true").file(
+        ".gemra.json",
+        r#"{"pids": 5000, "shmMb": 64, "restartAfterCrash": true, "hostMode": "bypassPermissions"}"#,
+    );
     let mut moving = desk.open().await;
     let asked = moving.asked().await;
-    assert_eq!(keys(&asked), ["sshAgent"], "what widens, and nothing else");
+    assert_eq!(keys(&asked), ["pids"], "what widens, and nothing else");
     assert_eq!(asked[0].file, ".gemra.json", "with its file");
     let view = moving.answer(Decision::Without).await;
     running(&view);
