@@ -29,6 +29,7 @@ mod tests {
         super::frames::TabFrame::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
+        super::tab::TrustDecision::export_all(&config).unwrap();
     }
 
     fn read(folder: &Path) -> BTreeMap<String, String> {

@@ -49,7 +49,7 @@ async fn build_users_environment_folder_and_commands_hold_inside() {
     }"#;
     let instructions = format!(
         "FROM {BASE} AS dev\nARG WHAT\nRUN echo \"$WHAT {}\" >/what\n\
-         RUN userdel node && useradd --uid 1234 --create-home vscode && echo dotfile >/home/vscode/.dotfile\n\
+         RUN userdel node && rm -rf /home/node && useradd --uid 1234 --create-home vscode && echo dotfile >/home/vscode/.dotfile\n\
          ENV FROM_IMAGE=image TAKEN=there IDS=/workspace/ids.txt\n",
         unique()
     );

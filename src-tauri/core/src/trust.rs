@@ -62,6 +62,9 @@ pub struct TrustError {
 impl Question {
     /// A question about `items`; `contents` are of files that would run, and count as if they were shown.
     pub fn new(mut items: Vec<Widening>, contents: &[Vec<u8>]) -> Self {
+        for item in &mut items {
+            item.value = visible(&item.value);
+        }
         items.sort();
         items.dedup();
         let mut digest = Sha256::new();
@@ -164,6 +167,17 @@ impl From<&TrustError> for Failure {
     }
 }
 
+/// A text in which nothing is hidden: what cannot be seen, or would turn the order of the letters round, is spelled out.
+fn visible(text: &str) -> String {
+    let hidden = |letter: char| {
+        (letter.is_control() && letter != '\n')
+            || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars()
+        .map(|letter| if hidden(letter) { letter.escape_unicode().to_string() } else { letter.to_string() })
+        .collect()
+}
+
 /// The failure where nobody answers.
 pub fn unanswered() -> Failure {
     Failure::new(
@@ -196,6 +210,13 @@ mod tests {
         for other in others {
             assert_ne!(other.hash, plain.hash, "{other:?} is another question");
         }
+    }
+
+    #[test]
+    fn nothing_that_is_shown_can_hide() {
+        let question = Question::new(vec![item("a", "one\ntwo \u{202e}three\u{7}\u{200b}é☃")], &[]);
+        let expected = "one\ntwo \\u{202e}three\\u{7}\\u{200b}é☃";
+        assert_eq!(question.items[0].value, expected, "what cannot be seen is spelled out");
     }
 
     #[test]

@@ -76,11 +76,8 @@ pub(crate) struct Widening {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum TrustDecision {
-    /// All of it, now and whenever exactly this is asked.
     Allow,
-    /// Start with none of it.
     Without,
-    /// Do not start.
     Refuse,
 }
 

@@ -27,18 +27,43 @@ const KEPT: usize = 16 * 1024;
 /// Larger files are no scripts.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// Files of the workspace that a command names. What is in them is run with it, so that it counts as part of what the
-/// user is asked: a container could have changed them. Blocks.
+/// Files by which the usual tools know what to run.
+const MANIFESTS: &[&str] = &[
+    ".npmrc",
+    ".yarnrc",
+    ".yarnrc.yml",
+    "Cargo.toml",
+    "GNUmakefile",
+    "Gemfile",
+    "Justfile",
+    "Makefile",
+    "Rakefile",
+    "Taskfile.yml",
+    "build.gradle",
+    "build.rs",
+    "composer.json",
+    "docker-compose.yml",
+    "justfile",
+    "makefile",
+    "package.json",
+    "pom.xml",
+    "pyproject.toml",
+    "setup.py",
+];
+
+/// Files of the workspace that a command names, and those by which the usual tools know what to run. What is in them
+/// is run with it, so that it counts as part of what the user is asked: a container could have changed them. Blocks.
 pub(super) fn files(command: &Command, workspace: &Path) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
+    let small = |path: &Path| std::fs::metadata(path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
+    let manifests = MANIFESTS.iter().map(|name| workspace.join(name)).filter(|path| small(path));
+    let mut found: Vec<Vec<u8>> = manifests.filter_map(|path| std::fs::read(path).ok()).collect();
     for (_, words) in command.processes() {
         let pieces = words
             .iter()
             .flat_map(|word| word.split(|letter: char| letter.is_whitespace() || ";&|()<>\"'`=".contains(letter)));
         for piece in pieces.filter(|piece| !piece.is_empty()) {
             let path = workspace.join(piece);
-            let small = std::fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() <= LARGEST);
-            if path.starts_with(workspace) && small {
+            if path.starts_with(workspace) && small(&path) {
                 found.extend(std::fs::read(&path));
             }
         }
@@ -212,6 +237,9 @@ mod tests {
         let found = |value| files(&Command::read(&value).unwrap().unwrap(), folder.path());
         assert_eq!(found(json!("sh scripts/a.sh && ./b;true")), [b"one".to_vec(), b"two".to_vec()], "both are read");
         assert_eq!(found(json!(["sh", "./scripts/a.sh"])), [b"one".to_vec()], "of a list too");
+        std::fs::write(folder.path().join("package.json"), "{}").unwrap();
+        assert_eq!(found(json!("npm ci")), [b"{}".to_vec()], "a tool's manifest says what the tool runs");
+        std::fs::remove_file(folder.path().join("package.json")).unwrap();
         assert_eq!(found(json!("/bin/sh -c true")), Vec::<Vec<u8>>::new(), "what is not the project's is not");
     }
 }

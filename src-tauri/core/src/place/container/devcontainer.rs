@@ -34,8 +34,6 @@ pub(super) struct Granted {
     folder: String,
     /// The image's own variables.
     environment: BTreeMap<String, String>,
-    /// Whom the agent takes after; empty where nobody.
-    user: String,
     /// The name of the image in which the commands that run once have run.
     done: String,
 }
@@ -116,7 +114,7 @@ pub(super) async fn prepare(
     tell(&said.not_applied, &merged, news);
     let done = done_name(&inspect(engine, &name).await?.id, &merged, order.workspace.path(), &folder);
     let environment = inspected.environment;
-    let granted = Granted { properties: merged, folder, environment, user: who.name, done };
+    let granted = Granted { properties: merged, folder, environment, done };
     Ok(Image { name, engine: engine.clone(), uid, gid, certificates: trusts, granted: Some(granted.into()) })
 }
 
@@ -168,11 +166,6 @@ impl Granted {
                 }
             }
         }
-        if !self.user.is_empty() {
-            for name in ["USER", "LOGNAME"] {
-                wish.environment.push((name.to_owned(), self.user.clone()));
-            }
-        }
         for (name, value) in properties.container_env.iter().filter(|(_, value)| !value.private) {
             wish.environment.push((name.clone(), self.resolved(&value.text)?));
         }
@@ -198,10 +191,14 @@ impl Granted {
         Ok(all)
     }
 
-    /// Variables that the agent shall not have.
+    /// Variables that the agent shall not have: those that the file takes away, and the names by which Gemra's own image
+    /// calls its user, since in this one the system knows better.
     pub(super) fn unset(&self) -> Vec<String> {
-        let all = self.properties.remote_env.iter();
-        all.filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone()).collect()
+        self.taken_away().chain(["USER", "LOGNAME"].map(str::to_owned)).collect()
+    }
+
+    fn taken_away(&self) -> impl Iterator<Item = String> {
+        self.properties.remote_env.iter().filter(|(_, value)| value.is_none()).map(|(name, _)| name.clone())
     }
 
     /// The image in which the commands that run once have run, where there is one.
@@ -236,7 +233,7 @@ impl Granted {
             return Ok(());
         }
         let mut environment = self.variables()?;
-        environment.extend(self.unset().into_iter().map(|name| (name, String::new())));
+        environment.extend(self.taken_away().map(|name| (name, String::new())));
         let inside = Inside {
             engine,
             id: &prepared.id,

@@ -62,8 +62,8 @@ pub(super) async fn look(order: &Order, news: &(impl Fn(News) + Send + Sync)) ->
     let of_file = read.devcontainer.as_ref().map(|one| one.properties.wishes.clone()).unwrap_or_default();
     let asked = read.wishes.clone().unwrap_or_default().over(&of_file);
     let judged = judge(&asked, &for_all, &own);
-    // As it will be, if all is allowed: an image is built on this machine's network, whatever the container gets.
-    let held = own.over(&judged.all.over(&for_all)).network.unwrap_or_default() != NetworkChoice::Host;
+    // What the container has whatever the answer is: an image is built on this machine's network in any case.
+    let held = own.over(&judged.plain.over(&for_all)).network.unwrap_or_default() != NetworkChoice::Host;
 
     let mut items: Vec<Widening> = judged
         .widening
@@ -104,14 +104,27 @@ pub(super) async fn look(order: &Order, news: &(impl Fn(News) + Send + Sync)) ->
     let widens = allowed(order, Question::new(items, &contents), news).await?;
     surroundings.accepts(&workspace, if widens { judged.all } else { judged.plain });
 
+    let mut not_applied: Vec<String> =
+        judged.ignored.iter().map(|key| format!("{WISHES}: {key} is yours to say")).collect();
     let devcontainer = match read.devcontainer {
-        Some(devcontainer) if !widens => narrowed(&workspace, &variables, devcontainer, held).await?,
+        Some(devcontainer) if !widens => {
+            let file = name(&workspace, &devcontainer.file);
+            let narrow = narrowed(&workspace, &variables, devcontainer, held).await?;
+            if narrow.is_none() {
+                not_applied.push(format!("{file}: its image is among what you did not allow"));
+            }
+            narrow
+        }
         other => other,
     };
     if let Some(command) = devcontainer.as_ref().and_then(|one| one.properties.initialize.as_ref()) {
-        commands::initialize(order, command, news).await?;
+        if surroundings.is_inside(&workspace) {
+            // It could change what the command runs after it was looked at.
+            not_applied.push("initializeCommand: the container of another tab can write to what it runs".to_owned());
+        } else {
+            commands::initialize(order, command, news).await?;
+        }
     }
-    let not_applied = judged.ignored.iter().map(|key| format!("{WISHES}: {key} is yours to say")).collect();
     Ok(Said { devcontainer, builds: widens || !held, widens, not_applied })
 }
 
