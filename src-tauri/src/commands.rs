@@ -18,7 +18,7 @@ use crate::wire::frames::{TabFrame, WindowFrame};
 use crate::wire::image::{ImageProgress, Template};
 use crate::wire::requests::{Choice, Completion, Engine};
 use crate::wire::settings::Settings;
-use crate::wire::tab::Mode;
+use crate::wire::tab::{Mode, TrustDecision};
 use crate::wire::transcript::{Entry, Failure};
 
 type Answer<T> = Result<T, Failure>;
@@ -140,6 +140,11 @@ pub(crate) async fn answer_guard(
 #[tauri::command]
 pub(crate) async fn rebuild(app: State<'_, Arc<App>>, tab: String, fresh: bool) -> Answer<()> {
     find(&app, tab).map(|tab| tab.rebuild(fresh))
+}
+
+#[tauri::command]
+pub(crate) async fn answer_trust(app: State<'_, Arc<App>>, tab: String, decision: TrustDecision) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_trust(decision.into()))
 }
 
 #[tauri::command]

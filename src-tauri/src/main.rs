@@ -110,6 +110,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::use_host,
             commands::rebuild,
             commands::answer_guard,
+            commands::answer_trust,
             commands::set_model,
             commands::set_mode,
             commands::install_agent,

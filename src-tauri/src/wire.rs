@@ -41,6 +41,7 @@ mod tests {
         super::container::Holdings::export_all(&config).unwrap();
         super::container::Pruned::export_all(&config).unwrap();
         super::requests::Engine::export_all(&config).unwrap();
+        super::tab::TrustDecision::export_all(&config).unwrap();
     }
 
     fn read(folder: &Path) -> BTreeMap<String, String> {

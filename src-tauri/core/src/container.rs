@@ -1,6 +1,7 @@
 //! The engine's side: find it, build the image, run the agent in a container, clean up. `state` is the machine behind
 //! the Container button. Nothing here knows tabs, transcripts or what the agent says.
 
+pub mod devcontainer;
 pub mod engine;
 pub mod exec;
 pub mod held;

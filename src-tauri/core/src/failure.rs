@@ -55,6 +55,14 @@ pub enum Code {
     BaseUnreachable,
     /// The Dockerfile needs `BuildKit`.
     NeedsBuildkit,
+    /// The `devcontainer.json` is not one that can be used.
+    BadDevcontainer,
+    /// The project's containers are described for Docker Compose.
+    NeedsCompose,
+    /// A command of the `devcontainer.json` failed.
+    CommandFailed,
+    /// The project asks for more than a container has, and nobody has allowed it.
+    NotTrusted,
     /// The disk is full.
     DiskFull,
     /// The image vanished between build and start.
@@ -112,6 +120,10 @@ impl Code {
             Self::BadDockerfile => "bad-dockerfile",
             Self::BaseUnreachable => "base-unreachable",
             Self::NeedsBuildkit => "needs-buildkit",
+            Self::BadDevcontainer => "bad-devcontainer",
+            Self::NeedsCompose => "needs-compose",
+            Self::CommandFailed => "command-failed",
+            Self::NotTrusted => "not-trusted",
             Self::DiskFull => "disk-full",
             Self::ImageMissing => "image-missing",
             Self::AgentMissing => "agent-missing",

@@ -122,6 +122,11 @@ impl Home {
         self.data.join("audit")
     }
 
+    /// What projects may do beyond what containers usually may.
+    pub fn trust(&self) -> PathBuf {
+        self.data.join("trust")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

@@ -25,4 +25,5 @@ pub mod settings;
 pub mod stream;
 pub mod tab;
 pub mod transcript;
+pub mod trust;
 pub mod workspace;

@@ -30,6 +30,9 @@ pub struct Settings {
     pub container: Wishes,
     /// What is wished for single projects, by workspace path.
     pub projects: BTreeMap<String, Project>,
+    /// What projects wish for their own containers, as far as they may. It is theirs, and in no file of the user's.
+    #[serde(skip)]
+    pub asked: BTreeMap<PathBuf, Wishes>,
     /// Keys of another version, kept as they are.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -158,10 +161,13 @@ impl Settings {
         self
     }
 
-    /// What is wished for a workspace's containers: the project's wishes, and those for all where it has none.
+    /// What is wished for a workspace's containers: by the user for this project, else by the project itself, else by
+    /// the user for all of them.
     pub fn wishes(&self, workspace: &Path) -> Wishes {
         let own = workspace.to_str().and_then(|workspace| self.projects.get(workspace));
-        own.map_or_else(|| self.container.clone(), |project| project.container.over(&self.container))
+        let below =
+            self.asked.get(workspace).map_or_else(|| self.container.clone(), |asked| asked.over(&self.container));
+        own.map_or_else(|| below.clone(), |project| project.container.over(&below))
     }
 
     /// The address of the engine that a workspace's containers are at; empty where none is named.

@@ -10,6 +10,7 @@ mod living;
 mod modes;
 mod rebuild;
 mod talk;
+mod trusting;
 pub mod view;
 
 pub use living::Health;
@@ -27,6 +28,7 @@ use crate::container::held::Held;
 use crate::record::Run;
 use crate::stream::Sink;
 use crate::transcript::{Entry, EntryId};
+use crate::trust::Decision;
 use crate::workspace::Workspace;
 
 /// Names a tab: eight hexadecimal digits, unique on the machine for all we care, because containers are named by it.
@@ -133,6 +135,9 @@ pub(crate) enum Message {
     AnswerGuard(crate::guard::Answer),
     Rebuild {
         fresh: bool,
+    },
+    AnswerTrust {
+        decision: Decision,
     },
     SetModel {
         model: String,
@@ -247,6 +252,11 @@ impl Tab {
     /// Where `path` is one of the files, only of that.
     pub fn answer_guard(&self, keep: bool, path: Option<PathBuf>) {
         self.tell(Message::AnswerGuard(crate::guard::Answer { keep, path }));
+    }
+
+    /// Says whether the project may have what it asks for.
+    pub fn answer_trust(&self, decision: Decision) {
+        self.tell(Message::AnswerTrust { decision });
     }
 
     /// Changes the model.

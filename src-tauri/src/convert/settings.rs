@@ -8,7 +8,8 @@ use crate::wire;
 impl From<&Settings> for wire::settings::Settings {
     fn from(settings: &Settings) -> Self {
         // `rest` is another version's and not the page's business; core keeps it.
-        let Settings { engine, fresh_on_toggle, certificates, environment, container, projects, rest: _ } = settings;
+        let Settings { engine, fresh_on_toggle, certificates, environment, container, projects, asked: _, rest: _ } =
+            settings;
         Self {
             engine: engine.clone(),
             fresh_on_toggle: *fresh_on_toggle,
@@ -34,6 +35,7 @@ impl From<wire::settings::Settings> for Settings {
             environment: environment.into_iter().map(|(path, variables)| (path, Variables(variables))).collect(),
             container: container.into(),
             projects: projects.into_iter().map(|(path, project)| (path, project.into())).collect(),
+            asked: std::collections::BTreeMap::new(),
             rest: serde_json::Map::new(),
         }
     }

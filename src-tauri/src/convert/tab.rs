@@ -6,6 +6,7 @@ use gemra_core::container::state::State;
 use gemra_core::guard::{Change, ChangeKind};
 use gemra_core::tab::view::{AgentView, BuildStep, ContainerView, Queued, TurnView, Usage, View};
 use gemra_core::tab::{Summary, retry_reason};
+use gemra_core::trust::{Decision, Widening};
 
 use super::{count, milliseconds};
 use crate::wire::tab as wire;
@@ -28,8 +29,22 @@ impl From<&Summary> for wire::TabSummary {
 impl From<&View> for wire::TabView {
     fn from(view: &View) -> Self {
         // Whether a question waits is for the tab bar; on the page it is an entry.
-        let View { id, title, workspace, agent, turn, queue, container, guard, model, mode, modes, usage, asking: _ } =
-            view;
+        let View {
+            id,
+            title,
+            workspace,
+            agent,
+            turn,
+            queue,
+            container,
+            guard,
+            trust,
+            model,
+            mode,
+            modes,
+            usage,
+            asking: _,
+        } = view;
         Self {
             id: id.to_string(),
             title: title.clone(),
@@ -39,6 +54,7 @@ impl From<&View> for wire::TabView {
             queue: queue.iter().map(Into::into).collect(),
             container: container.into(),
             guard: guard.as_ref().map(|changes| changes.iter().map(Into::into).collect()),
+            trust: trust.as_ref().map(|items| items.iter().map(Into::into).collect()),
             model: model.clone(),
             mode: (*mode).into(),
             modes: modes.iter().map(|mode| (*mode).into()).collect(),
@@ -58,6 +74,23 @@ impl From<&Change> for wire::GuardedChange {
         };
         let hunks = hunks.iter().map(Into::into).collect();
         Self { path: path.display().to_string(), kind, hunks, note: note.clone() }
+    }
+}
+
+impl From<&Widening> for wire::Widening {
+    fn from(widening: &Widening) -> Self {
+        let Widening { key, value, file } = widening;
+        Self { key: key.clone(), value: value.clone(), file: file.clone() }
+    }
+}
+
+impl From<wire::TrustDecision> for Decision {
+    fn from(decision: wire::TrustDecision) -> Self {
+        match decision {
+            wire::TrustDecision::Allow => Self::Allow,
+            wire::TrustDecision::Without => Self::Without,
+            wire::TrustDecision::Refuse => Self::Refuse,
+        }
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct TabView {
     pub(crate) container: Container,
     /// What a container has changed in files that this machine would execute, while the user is asked about it.
     pub(crate) guard: Option<Vec<GuardedChange>>,
+    /// What the project asks for beyond what a container has, while the user is asked about it.
+    pub(crate) trust: Option<Vec<Widening>>,
     /// The model in use, as the agent names it; none until it has said so.
     pub(crate) model: Option<String>,
     /// The permission mode in use.
@@ -56,6 +58,27 @@ pub(crate) struct GuardedChange {
     pub(crate) hunks: Vec<Hunk>,
     /// What there is to say where lines cannot.
     pub(crate) note: Option<String>,
+}
+
+/// One thing that a project asks for and that would widen its container's sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Widening {
+    /// The property, as the file spells it.
+    pub(crate) key: String,
+    /// What it asks for.
+    pub(crate) value: String,
+    /// The file, as the workspace names it.
+    pub(crate) file: String,
+}
+
+/// What the user says to what a project asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, serde::Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum TrustDecision {
+    Allow,
+    Without,
+    Refuse,
 }
 
 /// What has happened to a guarded file.

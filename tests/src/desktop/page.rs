@@ -40,6 +40,8 @@ pub struct Page {
     pub build_log: Option<String>,
     /// What the guard shows while it asks.
     pub guard: Option<String>,
+    /// What the project asks for, while the user is asked.
+    pub trust: Option<String>,
     /// What went wrong outside any tab.
     pub problems: Vec<Trouble>,
     /// Every failure that is shown anywhere in the page, those outside any tab included.
@@ -121,6 +123,7 @@ return {
   detailsCode: one('container-details')?.dataset.code ?? null,
   buildLog: text('build-log'),
   guard: text('guard'),
+  trust: text('trust'),
   problems: all('problem').map(trouble),
   failures: [...document.querySelectorAll('[data-code]')].map(trouble),
   focus: document.activeElement?.closest('[data-testid]')?.dataset.testid ?? null,

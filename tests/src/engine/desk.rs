@@ -20,6 +20,7 @@ use gemra_core::settings::{Settings, Variables};
 use gemra_core::stream::{Change, Frame};
 use gemra_core::tab::view::ContainerView;
 use gemra_core::tab::{Tab, TabId};
+use gemra_core::trust::{Decision, Widening};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -84,6 +85,7 @@ pub struct Moving {
     tab: Arc<Tab>,
     id: TabId,
     seen: watch::Receiver<Option<ContainerView>>,
+    asked: watch::Receiver<Option<Vec<Widening>>>,
     desk: Desk,
 }
 
@@ -245,6 +247,32 @@ impl Desk {
         self
     }
 
+    /// The same with a `devcontainer.json` of the workspace's own, and a Dockerfile beside it: these instructions, then
+    /// the agent that runs `script`. The build's context is the workspace.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn devcontainer(self, json: &str, instructions: &str, script: &str) -> Self {
+        let desk = self.dockerfile(instructions, script);
+        let folder = desk.workspace().join(".devcontainer");
+        std::fs::create_dir_all(&folder).expect("the folder is ours");
+        let dockerfile = desk.workspace().join("Dockerfile.claude");
+        std::fs::rename(dockerfile, folder.join("Dockerfile")).expect("both are ours");
+        desk.file(".devcontainer/devcontainer.json", json)
+    }
+
+    /// The same with a file in the workspace.
+    ///
+    /// # Panics
+    /// Where it cannot be written.
+    #[must_use]
+    pub fn file(self, path: &str, text: &str) -> Self {
+        let path = self.workspace().join(path);
+        std::fs::write(path, text).expect("the folder is ours");
+        self
+    }
+
     /// The workspace, links resolved.
     ///
     /// # Panics
@@ -267,6 +295,7 @@ impl Desk {
         let id = app.open_tab("open", self.workspace().display().to_string()).await.expect("the workspace opens");
         let tab = app.tab(&id).expect("the tab is open");
         let (sender, seen) = watch::channel(None);
+        let (asks, asked) = watch::channel(None);
         let sink = move |frame: Frame| {
             let views = match frame {
                 Frame::Snapshot(snapshot) => vec![snapshot.view],
@@ -276,12 +305,13 @@ impl Desk {
                     .collect(),
             };
             if let Some(view) = views.into_iter().next_back() {
+                asks.send_replace(view.trust);
                 sender.send_replace(Some(view.container));
             }
             true
         };
         tab.watch(Box::new(sink)).await.expect("the tab is open");
-        Moving { app, tab, id, seen, desk: self }
+        Moving { app, tab, id, seen, asked, desk: self }
     }
 }
 
@@ -315,6 +345,50 @@ impl Moving {
         let view = self.click().await;
         assert_eq!(view.state, State::Running, "the agent runs in the container");
         view
+    }
+
+    /// Clicks the button and waits until the user is asked what the project may; what is asked.
+    ///
+    /// # Panics
+    /// Where nothing is asked.
+    pub async fn asked(&mut self) -> Vec<Widening> {
+        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+        let asked = tokio::time::timeout(BUILT, self.asked.wait_for(Option::is_some));
+        let asked = asked.await.expect("the user is asked in time").expect("the tab is open").clone();
+        asked.expect("it was waited for")
+    }
+
+    /// Answers, and waits where that leads.
+    ///
+    /// # Panics
+    /// Where it leads nowhere.
+    pub async fn answer(&mut self, decision: Decision) -> ContainerView {
+        self.tab.answer_trust(decision);
+        let refused = decision == Decision::Refuse;
+        let settled = self.seen.wait_for(|view| {
+            view.as_ref().is_some_and(|view| match view.state {
+                State::Running | State::Error { .. } => !refused,
+                State::Off => refused,
+                _ => false,
+            })
+        });
+        let view = tokio::time::timeout(BUILT, settled).await.expect("the answer leads somewhere in time");
+        view.expect("the tab is open").clone().expect("the state was seen")
+    }
+
+    /// Clicks the button and waits until the agent is back on the host.
+    ///
+    /// # Panics
+    /// Where it does not come back.
+    pub async fn leave(&mut self) {
+        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+        let back = self.seen.wait_for(|view| view.as_ref().is_some_and(|view| view.state == State::Off));
+        tokio::time::timeout(BUILT, back).await.expect("it comes back in time").expect("the tab is open");
+    }
+
+    /// The workspace.
+    pub fn workspace(&self) -> PathBuf {
+        self.desk.workspace()
     }
 
     /// Clicks the button and waits until it says why not.

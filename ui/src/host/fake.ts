@@ -190,6 +190,10 @@ export class FakeHost implements Host {
     return this.containers.prune(shown);
   }
 
+  async answerTrust(tab: string, decision: Parameters<Host["answerTrust"]>[1]): Promise<void> {
+    this.tab(tab).answerTrust(decision);
+  }
+
   async useHost(tab: string): Promise<void> {
     this.tab(tab).useHost();
   }

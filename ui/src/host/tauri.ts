@@ -55,6 +55,7 @@ export const tauriHost: Host = {
   stopContainer: (id) => invoke("stop_container", { id }),
   prune: (shown) => invoke("prune", { shown }),
   rebuild: (tab, fresh) => invoke("rebuild", { tab, fresh }),
+  answerTrust: (tab, decision) => invoke("answer_trust", { tab, decision }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
   setMode: (tab, mode) => invoke("set_mode", { tab, mode }),

@@ -15,6 +15,7 @@ import type { Mode } from "./wire/Mode";
 import type { Pruned } from "./wire/Pruned";
 import type { Settings } from "./wire/Settings";
 import type { ShellFrame } from "./wire/ShellFrame";
+import type { TrustDecision } from "./wire/TrustDecision";
 import type { TabFrame } from "./wire/TabFrame";
 import type { Template } from "./wire/Template";
 import type { WindowFrame } from "./wire/WindowFrame";
@@ -74,6 +75,8 @@ export interface Host {
   prune(shown: string[]): Promise<Pruned>;
   /** Makes the image anew and goes on in a container of it; `fresh`: every step, on a base that is fetched again. */
   rebuild(tab: string, fresh: boolean): Promise<void>;
+  /** Says whether the project may have what it asks for beyond what a container has. */
+  answerTrust(tab: string, decision: TrustDecision): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

@@ -11,6 +11,7 @@ import type { WindowState } from "../host/wire/WindowState";
 export function announcement(before: TabView, after: TabView, news: readonly Body[] = []): string | null {
   const said = [
     guard(before, after),
+    trust(before, after),
     container(before, after),
     agent(before, after) ?? turn(before, after, news),
     ...asked(news),
@@ -45,6 +46,11 @@ export function newQuestions(before: WindowState | null, after: WindowState): st
 function guard(before: TabView, after: TabView): string | null {
   if (after.guard === null || before.guard !== null) return null;
   return "The container changed files that this machine would execute. Keep them or revert them before the agent starts here.";
+}
+
+function trust(before: TabView, after: TabView): string | null {
+  if (after.trust === null || before.trust !== null) return null;
+  return "This project asks for more than a container has. Allow it, start without it, or do not start.";
 }
 
 function container(before: TabView, after: TabView): string | null {

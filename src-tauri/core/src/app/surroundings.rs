@@ -24,7 +24,9 @@ use crate::project::Projects;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
+use crate::settings::container::Wishes;
 use crate::tab::TabId;
+use crate::trust;
 
 /// What every tab may use.
 #[derive(Debug)]
@@ -47,6 +49,9 @@ pub struct Surroundings {
     projects: Projects,
     audit: Audit,
     tried: Lately,
+    trust: trust::Store,
+    /// What projects wish for their own containers, as far as they may.
+    asked: Mutex<BTreeMap<PathBuf, Wishes>>,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -84,6 +89,7 @@ impl Surroundings {
         let builds = home.data().join("logs").join("builds");
         let credentials = Credentials::new(home.credentials(), &environment);
         let audit = Audit::open(home.audit());
+        let trust = trust::Store::new(home.trust());
         Self {
             home,
             environment,
@@ -101,6 +107,8 @@ impl Surroundings {
             projects,
             audit,
             tried: Lately::default(),
+            trust,
+            asked: Mutex::default(),
             inside: Arc::default(),
         }
     }
@@ -115,9 +123,21 @@ impl Surroundings {
         &self.environment
     }
 
-    /// The user's settings, as they are now.
+    /// The user's settings, as they are now, and what projects wish of their own.
     pub fn settings(&self) -> Settings {
-        self.settings.borrow().clone()
+        let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Settings { asked, ..self.settings.borrow().clone() }
+    }
+
+    /// A project wishes this for its own containers, and may.
+    pub(crate) fn accepts(&self, workspace: &Path, wishes: Wishes) {
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        asked.insert(workspace.to_path_buf(), wishes);
+    }
+
+    /// What projects may do beyond what containers usually may.
+    pub(crate) fn trust(&self) -> &trust::Store {
+        &self.trust
     }
 
     /// The user's own keys.
@@ -176,6 +196,12 @@ impl Surroundings {
     /// Where to look for the CLI.
     pub(crate) fn search(&self) -> find::Search {
         find::Search::of(&self.environment)
+    }
+
+    /// The engine that the user means for all projects.
+    pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
+        let setting = self.settings().engine;
+        self.engine_at(setting.trim()).await
     }
 
     /// The engine that the user means for a workspace.

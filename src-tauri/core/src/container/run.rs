@@ -54,7 +54,21 @@ impl Prepared {
     /// # Errors
     /// [`RunError::Spec`] where one of them cannot be in an environment; the container is then removed.
     pub fn release(self, variables: &BTreeMap<String, String>, args: &[String]) -> Result<Process, RunError> {
+        self.release_without(variables, &[], args)
+    }
+
+    /// The same, without variables of the container's own that are named in `unset`.
+    ///
+    /// # Errors
+    /// As [`Self::release`].
+    pub fn release_without(
+        self,
+        variables: &BTreeMap<String, String>,
+        unset: &[String],
+        args: &[String],
+    ) -> Result<Process, RunError> {
         let line = wrapper::first_line(variables, args).map_err(SpecError::from)?;
+        let line = format!("{}{line}", wrapper::taken_away(unset).map_err(SpecError::from)?);
         // Where the container has gone meanwhile, the process's exit says so.
         let _ = self.gate.send(line);
         Ok(self.process)

@@ -1,6 +1,7 @@
 //! From a wish to the engine's create body: a pure function, so that every option can be looked at in a test. It asks
 //! nobody anything and does nothing.
 
+mod asked;
 pub mod extra;
 mod passed;
 mod wish;
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::engine::quirks::user;
 use crate::digest::hexadecimal;
+pub use asked::Asked;
 pub use passed::{FOLDER, passed};
 pub use wish::{Abilities, ExtraMount, Limits, MountSource, Network, VolumeFolder, Wish};
 
@@ -176,6 +178,7 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
         ..HostConfig::default()
     };
     extra::apply(wish, home, &mut host);
+    wish.asked.apply(&mut host);
     host
 }
 
@@ -263,6 +266,7 @@ fn volumes(wish: &Wish, home: &str) -> Vec<Volume> {
         folders: Vec::new(),
         labels: HashMap::new(),
     }));
+    all.extend(wish.asked.volumes());
     all
 }
 

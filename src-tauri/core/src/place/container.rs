@@ -1,10 +1,13 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod commands;
 mod credentials;
+mod devcontainer;
 mod grant;
 mod image;
 mod network;
+mod project;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,6 +34,7 @@ use crate::process::{Exit, Process};
 use crate::settings::Variables;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
+use crate::trust::{Question, Reply};
 use crate::workspace::Workspace;
 
 /// What is wanted.
@@ -50,6 +54,8 @@ pub struct Order {
     pub mode: Mode,
     /// Make the image from scratch, on a base that is fetched again.
     pub fresh: bool,
+    /// Cancelled where nobody wants the container any more that is being made.
+    pub wanted: CancellationToken,
 }
 
 /// How it goes.
@@ -74,6 +80,10 @@ pub enum News {
     Failed(Failure),
     /// To be cancelled when the agent in the container has answered: whoever waits for it leaves the start alone.
     WhenRunning(CancellationToken),
+    /// The project asks for more than a container has. Nothing happens before the answer.
+    Asks(Question, Reply),
+    /// Whether what is done now has to be ready in the usual time.
+    Hurry(bool),
 }
 
 /// An image that is there, and the engine that has it.
@@ -89,6 +99,7 @@ pub struct Image {
     platform: Option<String>,
     /// What it was made from, and the fingerprint of that; `None` where the user names it.
     made: Option<Arc<(Ingredients, String)>>,
+    granted: Option<Arc<devcontainer::Granted>>,
 }
 
 impl Image {
@@ -111,6 +122,7 @@ pub struct Gate {
     holder: owner::Owner,
     lent: Variables,
     inward: Inward,
+    granted: Option<Arc<devcontainer::Granted>>,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -120,6 +132,7 @@ pub struct Gate {
 pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
     surroundings.credentials().ready().await.map_err(|error| Failure::from(&error))?;
+    let said = project::look(order, &news).await?;
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
@@ -130,7 +143,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
-    image::prepare(order, &engine, (uid, gid), &news).await
+    image::prepare(order, &engine, (uid, gid), said, &news).await
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -179,7 +192,8 @@ pub async fn enter(
     };
     let lent = credentials::lend(&receiver, &passed).await;
     let short_id = uuid::Uuid::new_v4().simple().to_string()[..6].to_owned();
-    let given = passed.into_iter().chain(lent.variables.0.clone()).collect();
+    let mut given = image.granted.as_ref().map_or_else(|| Ok(BTreeMap::new()), |granted| granted.variables())?;
+    given.extend(passed.into_iter().chain(lent.variables.0.clone()));
     let network = network::Network::hold(order, &image.engine, &short_id, given, news.clone()).await?;
     let mut wish = Wish {
         owner: labels(order),
@@ -207,6 +221,12 @@ pub async fn enter(
         engine: image.engine.about().into(),
         ..Wish::default()
     };
+    let mut done = None;
+    if let Some(granted) = &image.granted {
+        granted.grant(&mut wish)?;
+        done = granted.done(&image.engine).await?;
+        wish.image = done.clone().unwrap_or(wish.image);
+    }
     lent.add_to(&mut wish);
     if let Some(words) = lent.in_words() {
         news(News::Fact("Credentials", words));
@@ -236,7 +256,15 @@ pub async fn enter(
     let prepared = prepared.map_err(|error| Failure::from(&error))?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
-    let inward = match network.attend(&image.engine, &prepared, news.clone()).await {
+    let attended = match (network.attend(&image.engine, &prepared, news.clone()).await, &image.granted) {
+        (Ok(inward), Some(granted)) => {
+            let user = (image.uid, image.gid);
+            let ran = granted.run(&image.engine, &prepared, user, done.is_some(), &order.wanted, &news).await;
+            ran.map(|()| inward)
+        }
+        (attended, _) => attended,
+    };
+    let inward = match attended {
         Ok(inward) => inward,
         Err(failure) => {
             prepared.discard().await;
@@ -246,7 +274,8 @@ pub async fn enter(
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
     let Prepared { id, name, ran_out, .. } = &prepared;
     let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
-    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent: lent.variables, inward })
+    let (lent, granted) = (lent.variables, image.granted.clone());
+    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent, inward, granted })
 }
 
 impl Gate {
@@ -256,7 +285,7 @@ impl Gate {
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
     pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { held: _, prepared, order, holder, lent, inward } = self;
+        let Self { held: _, prepared, order, holder, lent, inward, granted } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -267,10 +296,20 @@ impl Gate {
         });
         let released = match looked.await {
             Ok((Ok(()), conversation)) => {
-                let (mut variables, _) = variables(&order);
-                variables.extend(lent.0);
-                inward.rewrite(&mut variables);
-                return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
+                let (mut given, unset) = match granted.as_ref().map(|granted| (granted.variables(), granted.unset())) {
+                    Some((Ok(given), unset)) => (given, unset),
+                    Some((Err(failure), _)) => {
+                        prepared.discard().await;
+                        return Err(failure);
+                    }
+                    None => (BTreeMap::new(), Vec::new()),
+                };
+                // The user's own word counts more than the project's.
+                given.extend(variables(&order).0);
+                given.extend(lent.0);
+                inward.rewrite(&mut given);
+                let released = prepared.release_without(&given, &unset, &conversation.args());
+                return released.map_err(|error| Failure::from(&error));
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
             Err(error) => start_failed(&error.to_string()),
@@ -393,6 +432,7 @@ fn mounts(wish: &Wish) -> String {
     }
     lines.push("its conversations → ~/.claude/projects".to_owned());
     lines.extend(grant::lines(wish));
+    lines.extend(wish.asked.volumes.iter().map(|(name, target)| format!("the volume {name} → {target}")));
     lines.join("\n")
 }
 

@@ -291,6 +291,7 @@ impl Actor {
             Message::UseHost => self.on_use_host(),
             Message::Refresh => self.on_refresh(),
             Message::AnswerGuard(answer) => self.on_answer_guard(answer),
+            Message::AnswerTrust { decision } => self.on_answer_trust(decision),
             Message::Rebuild { fresh } => self.on_rebuild(fresh),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
@@ -495,11 +496,12 @@ impl Actor {
             queue: self.queue.iter().cloned().collect(),
             container: self.flip.view(),
             guard: self.guarding.changes().map(<[_]>::to_vec),
+            trust: self.flip.asks.as_ref().map(|(question, _)| question.items.clone()),
             model: self.model.clone(),
             mode: self.mode,
             modes: self.offered_modes(),
             usage: self.usage,
-            asking: self.transcript.is_asking(),
+            asking: self.transcript.is_asking() || self.flip.asks.is_some(),
         }
     }
 

@@ -22,6 +22,7 @@ use crate::place::Place;
 use crate::place::container::{self, Gate, Image, News, Order};
 use crate::process::Process;
 use crate::transcript::Topic;
+use crate::trust::{Question, Reply};
 
 /// How long the engine, the container and the agent in it may take to start together.
 const STARTING: Duration = Duration::from_secs(90);
@@ -61,6 +62,10 @@ pub(super) struct Flip {
     step: Option<BuildStep>,
     facts: Vec<(String, String)>,
     log: Vec<String>,
+    /// What the user is asked about the project.
+    pub(super) asks: Option<(Question, Reply)>,
+    /// Cancelled where the container that is being made is not wanted any more.
+    wanted: CancellationToken,
     image: Option<Image>,
     gate: Option<Gate>,
     /// How many containers are being started. Such a task is never cut off, because the engine would finish what it
@@ -91,6 +96,8 @@ impl Default for Flip {
             step: None,
             facts: Vec::new(),
             log: Vec::new(),
+            asks: None,
+            wanted: CancellationToken::new(),
             image: None,
             gate: None,
             entering: 0,
@@ -275,6 +282,8 @@ impl Actor {
 
     /// Ends everything of the container's, because the tab is being closed.
     pub(super) fn close_container(&mut self) {
+        self.flip.wanted.cancel();
+        self.flip.asks = None;
         self.flip.preparing = None;
         if let Some(gate) = self.flip.gate.take() {
             self.clear(gate);
@@ -356,6 +365,9 @@ impl Actor {
                 None => self.flip.facts.push((name.to_owned(), value)),
             },
             News::Step(step) => self.flip.step = Some(step),
+            News::Asks(question, reply) => self.asks_for_trust(question, reply),
+            News::Hurry(false) => self.forget_deadline(Deadline::Container(self.flip.entered)),
+            News::Hurry(true) => self.deadline(STARTING, Deadline::Container(self.flip.entered)),
             News::Log { reset, lines } => {
                 if reset {
                     self.flip.log.clear();
@@ -391,6 +403,8 @@ impl Actor {
         self.flip.preparing = None;
         self.life.passes_to(&after);
         self.flip.rebuild.reset();
+        self.flip.asks = None;
+        self.flip.wanted.cancel();
         if !matches!(after, State::Building { .. }) {
             self.flip.step = None;
         }
@@ -478,6 +492,7 @@ impl Actor {
         };
         self.launched = self.launches(Place::Container);
         self.inside = Some(self.surroundings.enters(self.workspace.path()));
+        self.flip.wanted = CancellationToken::new();
         let entered = self.flip.entered;
         self.flip.life = entered;
         let order = self.order();
@@ -578,6 +593,7 @@ impl Actor {
             allowed: self.allowed_at(Place::Container),
             mode,
             fresh: false,
+            wanted: self.flip.wanted.clone(),
         }
     }
 

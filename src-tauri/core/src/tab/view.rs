@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use crate::agent::{Mode, Retry};
 use crate::failure::Failure;
 use crate::guard::Change;
+use crate::trust::Widening;
 
 use super::TabId;
 
@@ -28,6 +29,8 @@ pub struct View {
     pub container: ContainerView,
     /// What a container has changed in files that the host would execute, while the user is asked about it.
     pub guard: Option<Vec<Change>>,
+    /// What the project asks for beyond what a container has, while the user is asked about it.
+    pub trust: Option<Vec<Widening>>,
     /// The model in use, where it is known.
     pub model: Option<String>,
     /// The permission mode in use.

@@ -9,6 +9,7 @@ import type { Entry } from "../wire/Entry";
 import type { TabFrame } from "../wire/TabFrame";
 import type { TabSummary } from "../wire/TabSummary";
 import type { TabView } from "../wire/TabView";
+import type { TrustDecision } from "../wire/TrustDecision";
 import { CATALOG, FACTS, off } from "./parts";
 import { BUILD, REPLY } from "./texts";
 
@@ -48,6 +49,7 @@ export class FakeTab {
       queue: [],
       container: off(),
       guard: null,
+      trust: null,
       model: "claude-sonnet-4-5",
       mode: "default",
       modes: ["default", "acceptEdits", "plan"],
@@ -242,6 +244,12 @@ export class FakeTab {
     this.add({ kind: "notice", topic: "host", text, detail: null });
     this.show({ guard: null });
     this.useHost();
+  }
+
+  answerTrust(decision: TrustDecision): void {
+    this.show({ trust: null });
+    if (decision === "refuse") this.useHost();
+    else this.#build();
   }
 
   useHost(): void {

@@ -6,6 +6,7 @@ import type { Mode } from "./Mode";
 import type { Queued } from "./Queued";
 import type { Turn } from "./Turn";
 import type { Usage } from "./Usage";
+import type { Widening } from "./Widening";
 
 /**
  * What the page shows of the active tab around its transcript.
@@ -19,6 +20,10 @@ queue: Array<Queued>, container: Container,
  * What a container has changed in files that this machine would execute, while the user is asked about it.
  */
 guard: Array<GuardedChange> | null, 
+/**
+ * What the project asks for beyond what a container has, while the user is asked about it.
+ */
+trust: Array<Widening> | null, 
 /**
  * The model in use, as the agent names it; none until it has said so.
  */

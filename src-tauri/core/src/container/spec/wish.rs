@@ -64,6 +64,8 @@ pub struct Wish {
     pub homeless: bool,
     /// The platform, such as `linux/arm64`; `None` for the engine's own.
     pub platform: Option<String>,
+    /// What the project's devcontainer asks for, as far as it may.
+    pub asked: super::Asked,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.

@@ -63,6 +63,17 @@ pub fn first_line(variables: &BTreeMap<String, String>, args: &[String]) -> Resu
     Ok(line)
 }
 
+/// What the first line begins with where the container's own variables are taken away.
+///
+/// # Errors
+/// [`VariableError::Name`].
+pub fn taken_away(names: &[String]) -> Result<String, VariableError> {
+    if let Some(name) = names.iter().find(|name| !is_name(name)) {
+        return Err(VariableError::Name(name.clone()));
+    }
+    Ok(names.iter().flat_map(|name| ["unset ", name.as_str(), "; "]).collect())
+}
+
 /// True for what POSIX calls a name.
 pub fn is_name(name: &str) -> bool {
     !name.is_empty()
@@ -147,6 +158,22 @@ mod tests {
             !seen.iter().any(|line| line.starts_with("line=") || line.starts_with("n=")),
             "nothing is left: {seen:?}"
         );
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_away_is_not_there() {
+        let given = BTreeMap::from([("A".to_owned(), "given".to_owned())]);
+        let names = ["PWD".to_owned(), "A".to_owned()];
+        let line = format!("{}{}", taken_away(&names).unwrap(), first_line(&given, &[]).unwrap());
+        let (seen, _) = run(Some("echo \"$A\""), &[&line]).await;
+        assert_eq!(seen, ["given"], "what is given comes after what is taken");
+        let (seen, _) = run(
+            Some("echo \"${GONE-gone}\""),
+            &[&format!("export GONE=1; {}:", taken_away(&["GONE".to_owned()]).unwrap())],
+        )
+        .await;
+        assert_eq!(seen, ["gone"], "and what is taken is not set");
+        assert!(taken_away(&["A;rm".to_owned()]).is_err(), "a name is a name");
     }
 
     #[tokio::test]

@@ -4,8 +4,10 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Image, News, Order, labels};
+use super::project::Said;
+use super::{Image, News, Order, devcontainer, labels};
 use crate::agent::claude::find;
+use crate::container::devcontainer::Properties;
 use crate::container::engine::Engine;
 use crate::container::image::fit::{Fit, Question};
 use crate::container::image::{self, Building, ImageError, Ingredients, Options, Recipe, Source, certificates};
@@ -26,14 +28,20 @@ pub(super) async fn prepare(
     order: &Order,
     engine: &Engine,
     user: (u32, u32),
+    mut project: Said,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
     news(News::Phase("Looking for the image".to_owned()));
     let wishes = order.surroundings.settings().wishes(order.workspace.path());
     if let Some(name) = said(wishes.image.as_deref()) {
+        devcontainer::tell(&project.not_applied, &Properties::default(), news);
         return named(order, engine, &wishes, name, user, news).await;
     }
-    let source = source(order, &wishes).await?;
+    if let Some(devcontainer) = project.devcontainer.take() {
+        return devcontainer::prepare(order, engine, user, devcontainer, &project, news).await;
+    }
+    devcontainer::tell(&project.not_applied, &Properties::default(), news);
+    let source = if project.builds { source(order, &wishes).await? } else { Source::embedded() };
     let ingredients = recipe(order, &wishes, source, user).await?;
     build(order, engine, ingredients, news).await
 }
@@ -93,9 +101,40 @@ pub(super) async fn build(
     ingredients: Ingredients,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
-    let failed = |error: ImageError| Failure::from(&error);
     let (uid, gid, trusts) = (ingredients.uid, ingredients.gid, !ingredients.certificates.is_empty());
-    let (version, platform) = (ingredients.cli_version.clone(), ingredients.options.platform.clone());
+    let platform = ingredients.options.platform.clone();
+    let brings_the_agent = ingredients.source.brings_the_agent();
+    let (built, made) = make(order, engine, ingredients, news).await?;
+    let fit = match (brings_the_agent, &platform) {
+        (true, None) => Fit::default(),
+        _ => look(order, engine, &built, &built.tag, (uid, gid), platform.clone(), news).await?,
+    };
+    let fit = if brings_the_agent { Fit::default() } else { fit };
+    Ok(Image {
+        name: built.tag,
+        engine: engine.clone(),
+        uid,
+        gid,
+        certificates: trusts,
+        fit,
+        platform,
+        made: Some(Arc::new(made)),
+        granted: None,
+    })
+}
+
+/// Builds an image, or finds it. Gives what it was made from, too, and the fingerprint of that.
+///
+/// # Errors
+/// A [`Failure`] of the image's class.
+pub(super) async fn make(
+    order: &Order,
+    engine: &Engine,
+    ingredients: Ingredients,
+    news: &(impl Fn(News) + Send + Sync),
+) -> Result<(image::Image, (Ingredients, String)), Failure> {
+    let failed = |error: ImageError| Failure::from(&error);
+    let version = ingredients.cli_version.clone();
     let from = ingredients.source.in_words().to_owned();
     let ours = ingredients.source.workspace.is_none();
     let brings_the_agent = ingredients.source.brings_the_agent();
@@ -113,21 +152,7 @@ pub(super) async fn build(
     tell_log(&building, news);
     let built = built.map_err(failed)?;
     tell_age(engine, &base, news).await;
-    let fit = match (brings_the_agent, &platform) {
-        (true, None) => Fit::default(),
-        _ => look(order, engine, &built, &built.tag, (uid, gid), platform.clone(), news).await?,
-    };
-    let fit = if brings_the_agent { Fit::default() } else { fit };
-    Ok(Image {
-        name: built.tag,
-        engine: engine.clone(),
-        uid,
-        gid,
-        certificates: trusts,
-        fit,
-        platform,
-        made: Some(Arc::new(made)),
-    })
+    Ok((built, made))
 }
 
 /// The fingerprint that an image of these ingredients would have with the Dockerfile as it is now; `None` where that
@@ -167,10 +192,15 @@ async fn named(
         fit,
         platform,
         made: None,
+        granted: None,
     })
 }
 
-async fn look(
+/// Sees whether the agent can be in an image, and how.
+///
+/// # Errors
+/// A [`Failure`] where it cannot.
+pub(super) async fn look(
     order: &Order,
     engine: &Engine,
     found: &image::Image,
