@@ -65,7 +65,7 @@ fn cases() -> Vec<Case> {
             inspected: |host| {
                 host.security_opt.as_deref().unwrap_or_default().iter().any(|one| one.contains("no-new-privileges"))
             },
-            command: "awk '/^(CapBnd|NoNewPrivs)/ { print $2 }' /proc/self/status | tr '\\n' ' '",
+            command: "echo $(awk '/^(CapBnd|NoNewPrivs)/ { print $2 }' /proc/self/status)",
             answer: "0000000000000000 1",
         },
         Case {

@@ -29,7 +29,7 @@ pub struct Found {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// It is no pattern of folders in a project.
-    #[error("the pattern {pattern:?} cannot be used: {why}")]
+    #[error("The pattern {pattern:?} cannot be used: {why}")]
     Pattern {
         /// As it was written.
         pattern: String,
@@ -45,7 +45,7 @@ pub enum FolderError {
         why: String,
     },
     /// There are too many.
-    #[error("the patterns for volumes mean more than {MOST} folders")]
+    #[error("The patterns for volumes mean more than {MOST} folders")]
     TooMany,
 }
 

@@ -28,7 +28,7 @@ pub struct Mount {
 
 /// Why an entry cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the mount {entry:?} cannot be used: {why}")]
+#[error("The mount {entry:?} cannot be used: {why}")]
 pub struct MountError {
     /// As it was written.
     pub entry: String,

@@ -95,7 +95,5 @@ fn grant(
 
 /// The failure of an entry of the settings.
 fn bad_entry(cause: &str) -> Failure {
-    let mut letters = cause.chars();
-    let cause = letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>());
-    Failure { action: "Mend it in Settings, then press Retry.".to_owned(), ..bad_mount(&cause.unwrap_or_default()) }
+    Failure { action: "Mend it in Settings, then press Retry.".to_owned(), ..bad_mount(cause) }
 }
