@@ -94,7 +94,7 @@ impl Neighbour {
         let body = ContainerCreateBody {
             image: Some(BASE.to_owned()),
             cmd: Some(["node", "-e", serve].map(str::to_owned).to_vec()),
-            host_config: Some(HostConfig { init: Some(true), ..HostConfig::default() }),
+            host_config: Some(HostConfig { network_mode: Some("bridge".to_owned()), ..HostConfig::default() }),
             ..ContainerCreateBody::default()
         };
         let id = api.create_container(None::<CreateContainerOptions>, body).await.unwrap().id;
