@@ -60,7 +60,11 @@ pub(crate) const SUITES: [Suite; 7] = [
 /// By which the tests' fixture knows whose engine to start.
 const ENGINE: &str = "GEMRA_TEST_ENGINE";
 /// Programs of the engine suite that run at Docker alone, and why. All others run once at Docker and once at Podman.
-const DOCKER_ALONE: &[(&str, &str)] = &[];
+const DOCKER_ALONE: &[(&str, &str)] = &[
+    ("engine_image", "it reads the words and the cache of Docker's classic builder"),
+    ("engine_certificates", "it reads the words of Docker's classic builder"),
+    ("engine_place", "it has not been run at Podman yet"),
+];
 
 /// Runs the suites named, or all of them, and prints the report. Fails if a test failed or none ran.
 pub(crate) fn test(tree: &Tree, names: &[String], consent: Consent) -> Result<ExitCode, Trouble> {
