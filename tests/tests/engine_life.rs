@@ -228,8 +228,8 @@ async fn a_refresh_is_a_new_container_with_the_same_conversation_between_two_tur
     assert_eq!(moving.container().await.id.unwrap(), before, "nothing is cut off");
     follow.send("and after it").await;
     std::fs::write(moving.workspace().join("go"), "").unwrap();
-    let notice = follow.notice("made anew").await;
-    assert!(notice.contains("because you asked for it"), "the user is told why: {notice}");
+    let notice = follow.notice("because you asked for it").await;
+    assert!(notice.contains("made anew"), "the user is told what is done, and why: {notice}");
     follow.until("what waited was delivered", |view| view.queue.is_empty()).await;
     follow.until_state(&State::Running).await;
     let after = see::until("there is one container again", PATIENCE, async || {
