@@ -1,5 +1,5 @@
 //! Keys of the user's own and the login of containers, worked by hand: what the dialog keeps reaches the agent on either
-//! side and is seen nowhere, and a login inside is one for all containers. The CLI is real, but for the page that gives
+//! side and is seen nowhere, and a login inside is asked for and tells a refusal. The CLI is real, but for the page that gives
 //! the code.
 
 use std::fs;
