@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use gemra_core::credentials::login::Step;
+use gemra_core::failure::Code;
 use gemra_core::settings::container::Wishes;
 use tests::engine::desk::{Desk, Moving, fact};
 use tests::engine::{BASE, Engine, see};
@@ -252,5 +254,61 @@ async fn nothing_of_the_users_is_there_unasked() {
     let theirs = [".ssh", ".gitconfig", "agent.sock"];
     let lent = sources.iter().find(|source| theirs.iter().any(|name| source.contains(name)));
     assert_eq!(lent, None, "nothing of it is mounted: {sources:?}");
+    moving.quit().await;
+}
+
+/// A login that takes one code, and keeps it where the agent's own would; all of it is said in one breath.
+const LOGIN: &str = r#"#!/bin/sh
+kept="$HOME/.login-of-the-test"
+case "$1 $2" in
+"auth login") printf 'Opening\nvisit: https://claude.com/cai/oauth/authorize?code=true&state=x\nPaste code here if prompted > '
+  IFS= read -r code
+  [ "$code" = right-code ] || { echo "Couldn't log in: that code is wrong"; exit 1; }
+  echo >"$kept" ;;
+"auth status") [ -e "$kept" ] && echo '{"loggedIn": true, "subscriptionType": "max"}' || echo '{"loggedIn": false}' ;;
+"auth logout") rm -f "$kept" ;;
+*) exec /usr/local/bin/claude "$@" ;;
+esac
+"#;
+
+#[tokio::test]
+async fn a_login_inside_takes_the_code_and_one_that_is_given_up_ends() {
+    let desk = Desk::new().dockerfile(&format!("FROM {BASE}\nCOPY login.sh /usr/local/sbin/claude"), "true");
+    let file = desk.workspace().join("login.sh");
+    std::fs::write(&file, LOGIN).unwrap();
+    std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+    let mut moving = desk.env("ANTHROPIC_API_KEY", "none of the login's business").open().await;
+    let outside = moving.app();
+    let failure = outside.0.account_inside(outside.1).await.unwrap_err();
+    assert_eq!(failure.code, Code::LoginFailed, "there is no inside yet: {failure}");
+    moving.enter().await;
+    let (app, tab) = moving.app();
+    assert!(!app.account_inside(tab).await.unwrap().logged_in, "nobody is logged in at first");
+    for (code, works) in [("wrong-code", false), ("right-code\n", true)] {
+        let (sender, mut steps) = tokio::sync::mpsc::unbounded_channel();
+        app.log_in_inside(tab, move |step| drop(sender.send(step))).await.unwrap();
+        let address = tokio::time::timeout(SOON, steps.recv()).await.expect("it says where to go");
+        assert!(matches!(&address, Some(Step::Address(page)) if page.ends_with("state=x")), "{address:?}");
+        app.send_login_code(tab, code).unwrap();
+        let over = tokio::time::timeout(SOON, steps.recv()).await.expect("the code is taken").unwrap();
+        match over {
+            Step::Done(account) => assert!(works && account.plan.as_deref() == Some("max"), "{code}: {account:?}"),
+            Step::Failed(failure) => {
+                assert!(!works && failure.cause.contains("that code is wrong"), "{code}: {failure}")
+            }
+            Step::Address(_) => panic!("the address is told once"),
+        }
+    }
+    assert!(!app.log_out_inside(tab).await.unwrap().logged_in, "and out again");
+    let (sender, mut steps) = tokio::sync::mpsc::unbounded_channel();
+    app.log_in_inside(tab, move |step| drop(sender.send(step))).await.unwrap();
+    tokio::time::timeout(SOON, steps.recv()).await.expect("it waits for a code").unwrap();
+    app.cancel_login(tab);
+    let id = moving.container().await.id.unwrap();
+    let look = ["sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"];
+    see::until("what was given up is gone", SOON, async || {
+        (!see::exec(Engine::shared(), &id, &look).await.contains("auth login")).then_some(())
+    })
+    .await;
     moving.quit().await;
 }

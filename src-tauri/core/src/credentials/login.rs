@@ -148,20 +148,20 @@ impl Inside {
         let mut said = std::mem::take(&mut command.pending);
         let mut told = false;
         loop {
-            tokio::select! {
-                piece = command.output.recv() => match piece {
-                    Some(piece) => said.push_str(&piece),
-                    None => break,
-                },
-                Some(code) = codes.recv() => command.write(&format!("{code}\n")).await?,
-            }
-            // A line is whole where another has begun.
+            // All of it may have come with the first line. One is whole where another has begun.
             let whole = said.rsplit_once('\n').map_or("", |(whole, _)| whole);
             if let Some(address) = whole.lines().find_map(account::address)
                 && !told
             {
                 told = true;
                 tell(Step::Address(address.to_owned()));
+            }
+            tokio::select! {
+                piece = command.output.recv() => match piece {
+                    Some(piece) => said.push_str(&piece),
+                    None => break,
+                },
+                Some(code) = codes.recv() => command.write(&format!("{code}\n")).await?,
             }
         }
         if self.code(&command.id).await != Some(0) {

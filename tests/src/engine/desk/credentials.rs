@@ -3,9 +3,11 @@
 
 use std::path::PathBuf;
 
+use gemra_core::app::App;
 use gemra_core::settings::container::{Project, Wishes};
+use gemra_core::tab::TabId;
 
-use super::Desk;
+use super::{Desk, Moving};
 
 impl Desk {
     /// The same with these wishes for the project's containers.
@@ -34,5 +36,12 @@ impl Desk {
     /// What is `GEMRA_HOME` to the app.
     pub fn gemra_home(&self) -> PathBuf {
         self.folder.path().join("home")
+    }
+}
+
+impl Moving {
+    /// The app, and the tab in it.
+    pub fn app(&self) -> (&App, &TabId) {
+        (&self.app, &self.id)
     }
 }
