@@ -376,16 +376,6 @@ impl Moving {
         view.expect("the tab is open").clone().expect("the state was seen")
     }
 
-    /// Clicks the button and waits until the agent is back on the host.
-    ///
-    /// # Panics
-    /// Where it does not come back.
-    pub async fn leave(&mut self) {
-        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
-        let back = self.seen.wait_for(|view| view.as_ref().is_some_and(|view| view.state == State::Off));
-        tokio::time::timeout(BUILT, back).await.expect("it comes back in time").expect("the tab is open");
-    }
-
     /// The workspace.
     pub fn workspace(&self) -> PathBuf {
         self.desk.workspace()
