@@ -278,11 +278,10 @@ async fn a_login_inside_takes_the_code_and_one_that_is_given_up_ends() {
     std::fs::write(&file, LOGIN).unwrap();
     std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
     let mut moving = desk.env("ANTHROPIC_API_KEY", "none of the login's business").open().await;
-    let outside = moving.app();
-    let failure = outside.0.account_inside(outside.1).await.unwrap_err();
+    let failure = moving.app().account_inside(moving.tab_id()).await.unwrap_err();
     assert_eq!(failure.code, Code::LoginFailed, "there is no inside yet: {failure}");
     moving.enter().await;
-    let (app, tab) = moving.app();
+    let (app, tab) = (moving.app(), moving.tab_id());
     assert!(!app.account_inside(tab).await.unwrap().logged_in, "nobody is logged in at first");
     for (code, works) in [("wrong-code", false), ("right-code\n", true)] {
         let (sender, mut steps) = tokio::sync::mpsc::unbounded_channel();
@@ -294,7 +293,7 @@ async fn a_login_inside_takes_the_code_and_one_that_is_given_up_ends() {
         match over {
             Step::Done(account) => assert!(works && account.plan.as_deref() == Some("max"), "{code}: {account:?}"),
             Step::Failed(failure) => {
-                assert!(!works && failure.cause.contains("that code is wrong"), "{code}: {failure}")
+                assert!(!works && failure.cause.contains("that code is wrong"), "{code}: {failure}");
             }
             Step::Address(_) => panic!("the address is told once"),
         }

@@ -332,11 +332,6 @@ impl Moving {
         &self.tab
     }
 
-    /// The workspace.
-    pub fn workspace(&self) -> PathBuf {
-        self.desk.workspace()
-    }
-
     /// Clicks the button and waits until the agent in the container has answered.
     ///
     /// # Panics
@@ -373,7 +368,11 @@ impl Moving {
             })
         });
         let view = tokio::time::timeout(BUILT, settled).await.expect("the answer leads somewhere in time");
-        view.expect("the tab is open").clone().expect("the state was seen")
+        let view = view.expect("the tab is open").clone().expect("the state was seen");
+        // The next question shall not be taken for this one.
+        let gone = tokio::time::timeout(BUILT, self.asked.wait_for(Option::is_none));
+        gone.await.expect("the question goes in time").expect("the tab is open");
+        view
     }
 
     /// The workspace.

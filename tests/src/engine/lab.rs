@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use gemra_core::container::engine::Engine as CoreEngine;
-use gemra_core::container::image::{Builds, Image, ImageError, Ingredients, Options, Recipe, Source};
+use gemra_core::container::image::{Builds, Image, ImageError, Ingredients, Recipe, Source};
 use gemra_core::container::labels::Owner;
 use gemra_core::container::run::{self, Prepared, RunError};
 use gemra_core::container::spec::{self, Abilities, Limits, Network, Wish};

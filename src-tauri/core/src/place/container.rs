@@ -10,7 +10,7 @@ mod network;
 mod project;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -158,21 +158,7 @@ pub async fn enter(
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let (rootless, holder) = (image.engine.about().rootless, owner_of(&order.workspace).await?);
-    let common = {
-        let (workspace, folder) = (workspace.clone(), surroundings.claude_folder(&workspace));
-        let guard = surroundings.guard().clone();
-        tokio::task::spawn_blocking(move || {
-            // Before anything of the image's can run, the shell at the gate included.
-            guard.begin(&workspace).map_err(|error| Failure::from(&error))?;
-            let bucket = sessions::bucket(&folder, &workspace);
-            let git_common_dir = git::common_folder(&workspace);
-            let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
-            Ok::<_, Failure>((owner::hand_over(&bucket, holder), bucket, git_common_dir, groups))
-        })
-    };
-    let (handed, bucket, git_common_dir, groups) = common.await.map_err(|error| start_failed(&error.to_string()))??;
-    handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
-    let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
+    let Ground { bucket, git_common_dir, groups } = ground(order, rootless, holder).await?;
     if !groups.is_empty() {
         news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&groups))));
     }
@@ -243,17 +229,7 @@ pub async fn enter(
     notes.extend(left_out);
     notes.extend(lent.notes);
     tell_notes(&notes, &news);
-    let tell = news.clone();
-    let phase = move |phase: run::Phase| tell(News::Phase(phase.in_words().to_owned()));
-    // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
-    let name = plan.name.clone();
-    surroundings.reaper().expect_container(&name);
-    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase).await;
-    // What the engine has not answered in time may come yet.
-    if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
-        surroundings.reaper().settle_container(&name);
-    }
-    let prepared = prepared.map_err(|error| Failure::from(&error))?;
+    let prepared = start(order, image, plan, news.clone()).await?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     let attended = match (network.attend(&image.engine, &prepared, news.clone()).await, &image.granted) {
@@ -276,6 +252,54 @@ pub async fn enter(
     let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
     let (lent, granted) = (lent.variables, image.granted.clone());
     Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent, inward, granted })
+}
+
+/// What a workspace brings along into every container.
+struct Ground {
+    /// Its conversations.
+    bucket: PathBuf,
+    git_common_dir: Option<PathBuf>,
+    groups: Vec<u32>,
+}
+
+/// Takes the guard's baseline, and gives the conversations to `holder`.
+async fn ground(order: &Order, rootless: bool, holder: owner::Owner) -> Result<Ground, Failure> {
+    let surroundings = &order.surroundings;
+    let workspace = order.workspace.path().to_path_buf();
+    let folder = surroundings.claude_folder(&workspace);
+    let guard = surroundings.guard().clone();
+    let looked = tokio::task::spawn_blocking(move || {
+        // Before anything of the image's can run, the shell at the gate included.
+        guard.begin(&workspace).map_err(|error| Failure::from(&error))?;
+        let bucket = sessions::bucket(&folder, &workspace);
+        let git_common_dir = git::common_folder(&workspace);
+        let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
+        Ok::<_, Failure>((owner::hand_over(&bucket, holder), bucket, git_common_dir, groups))
+    });
+    let (handed, bucket, git_common_dir, groups) = looked.await.map_err(|error| start_failed(&error.to_string()))??;
+    handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
+    let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
+    Ok(Ground { bucket, git_common_dir, groups })
+}
+
+/// Makes and starts the container, and lets the reaper know of it meanwhile.
+async fn start(
+    order: &Order,
+    image: &Image,
+    plan: spec::Plan,
+    news: impl Fn(News) + Send + Sync + 'static,
+) -> Result<Prepared, Failure> {
+    let reaper = order.surroundings.reaper();
+    let phase = move |phase: run::Phase| news(News::Phase(phase.in_words().to_owned()));
+    // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
+    let name = plan.name.clone();
+    reaper.expect_container(&name);
+    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase).await;
+    // What the engine has not answered in time may come yet.
+    if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
+        reaper.settle_container(&name);
+    }
+    prepared.map_err(|error| Failure::from(&error))
 }
 
 impl Gate {

@@ -46,7 +46,7 @@ pub(crate) enum Done {
     /// The installer ended.
     Installed { result: Result<(), Failure> },
     /// Something of the container's.
-    Container(super::flip::Report),
+    Container(Box<super::flip::Report>),
     /// Something of the guard's.
     Guard(super::guarding::Report),
     /// Something of a living container's.
@@ -313,7 +313,7 @@ impl Actor {
             Message::Done(Done::Started { epoch, result }) => self.on_started(epoch, result),
             Message::Done(Done::Installing { line }) => self.on_installing(line),
             Message::Done(Done::Installed { result }) => self.on_installed(result),
-            Message::Done(Done::Container(report)) => self.on_container(report),
+            Message::Done(Done::Container(report)) => self.on_container(*report),
             Message::Done(Done::Guard(report)) => self.on_guard(report),
             Message::Done(Done::Life(report)) => self.on_life(&report),
         }

@@ -3,6 +3,8 @@
 //! Two agents never hold the conversation at once. The container is created and started while the host's agent
 //! leaves, but what it waits for, its secrets, is sent only when that agent has exited: see [`Gate`].
 
+mod order;
+
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -11,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
-use super::agent::{Launched, Leaving, Slot};
+use super::agent::{Leaving, Slot};
 use super::rebuild::Rebuild;
 use super::view::{BuildStep, ContainerView};
 use crate::container::run::{Phase, RunError};
@@ -467,7 +469,7 @@ impl Actor {
         let order = Order { fresh: self.flip.rebuild.take_fresh(), ..self.order() };
         let news = self.news();
         self.flip.preparing = self.task(async move {
-            Done::Container(Report::Prepared { entered, result: container::prepare(&order, news).await })
+            Done::Container(Box::new(Report::Prepared { entered, result: container::prepare(&order, news).await }))
         });
     }
 
@@ -501,7 +503,7 @@ impl Actor {
             self.flip.entering += 1;
             tokio::spawn(async move {
                 let result = container::enter(&order, &image, news).await;
-                let _ = reports.send(Message::Done(Done::Container(Report::Entered { entered, result })));
+                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Entered { entered, result }))));
             });
         }
         match &self.slot {
@@ -521,7 +523,7 @@ impl Actor {
         self.flip.entering += 1;
         tokio::spawn(async move {
             let result = gate.open(conversation).await;
-            let _ = reports.send(Message::Done(Done::Container(Report::Opened { entered, result })));
+            let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Opened { entered, result }))));
         });
     }
 
@@ -579,32 +581,8 @@ impl Actor {
         self.flip.clearing += 1;
         tokio::spawn(async move {
             let left = work.await;
-            let _ = reports.send(Message::Done(Done::Container(Report::Cleared { left })));
+            let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Cleared { left }))));
         });
-    }
-
-    pub(super) fn order(&self) -> Order {
-        let Launched { model, mode } = self.launched.clone();
-        Order {
-            surroundings: self.surroundings.clone(),
-            tab: self.id.clone(),
-            workspace: self.workspace.clone(),
-            model,
-            allowed: self.allowed_at(Place::Container),
-            mode,
-            fresh: false,
-            wanted: self.flip.wanted.clone(),
-        }
-    }
-
-    pub(super) fn news(&self) -> impl Fn(News) + Send + Sync + Clone + 'static {
-        let entered = self.flip.entered;
-        let reports = self.reports().map(|reports| reports.downgrade());
-        move |news| {
-            if let Some(reports) = reports.as_ref().and_then(tokio::sync::mpsc::WeakUnboundedSender::upgrade) {
-                let _ = reports.send(Message::Done(Done::Container(Report::News { entered, news })));
-            }
-        }
     }
 }
 

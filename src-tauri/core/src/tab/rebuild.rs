@@ -63,7 +63,10 @@ impl Actor {
                 let news = self.news();
                 self.flip.waits_for("Making the image anew; the agent goes on meanwhile");
                 self.flip.rebuild.building = self.task(async move {
-                    Done::Container(Report::Rebuilt { entered, result: container::prepare(&order, news).await })
+                    Done::Container(Box::new(Report::Rebuilt {
+                        entered,
+                        result: container::prepare(&order, news).await,
+                    }))
                 });
             }
             State::Running | State::Building { .. } | State::Starting | State::Stopping { .. } => {}
@@ -99,7 +102,7 @@ impl Actor {
             loop {
                 tokio::time::sleep(LOOKS).await;
                 if image.has_changed(&order).await {
-                    return Done::Container(Report::Changed { entered });
+                    return Done::Container(Box::new(Report::Changed { entered }));
                 }
             }
         });

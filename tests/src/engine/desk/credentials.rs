@@ -3,24 +3,11 @@
 
 use std::path::PathBuf;
 
-use gemra_core::app::App;
-use gemra_core::settings::container::{Project, Wishes};
 use gemra_core::tab::TabId;
 
 use super::{Desk, Moving};
 
 impl Desk {
-    /// The same with these wishes for the project's containers.
-    ///
-    /// # Panics
-    /// Where the folder's name is not text.
-    #[must_use]
-    pub fn wishing(mut self, wishes: Wishes) -> Self {
-        let workspace = self.workspace().to_str().expect("our own name is text").to_owned();
-        self.settings.projects.insert(workspace, Project { container: wishes, ..Project::default() });
-        self
-    }
-
     /// The same with a key of the user's own, set as in the dialog.
     #[must_use]
     pub fn credential(mut self, variable: &str, value: &str) -> Self {
@@ -40,8 +27,8 @@ impl Desk {
 }
 
 impl Moving {
-    /// The app, and the tab in it.
-    pub fn app(&self) -> (&App, &TabId) {
-        (&self.app, &self.id)
+    /// The tab's name.
+    pub fn tab_id(&self) -> &TabId {
+        &self.id
     }
 }

@@ -2,6 +2,7 @@
 //! list; then the engine is asked once more, in plain words. It decides nothing by a state.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde::Deserialize;
@@ -51,7 +52,11 @@ pub(crate) async fn containers(
 /// `None` where there is no plain way to this engine.
 async fn plainly(engine: &Engine, filters: &HashMap<String, Vec<String>>) -> std::io::Result<Option<Vec<Listed>>> {
     let filters = serde_json::to_string(filters)?;
-    let encoded: String = filters.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let mut encoded = String::new();
+    for byte in filters.bytes() {
+        // Writing to a text cannot fail.
+        let _ = write!(encoded, "%{byte:02X}");
+    }
     let question = format!("GET /containers/json?all=true&filters={encoded} HTTP/1.0\r\nHost: engine\r\n\r\n");
     let answer = match engine.address() {
         #[cfg(unix)]

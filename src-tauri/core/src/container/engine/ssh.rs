@@ -222,11 +222,13 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
+    type Case = (&'static str, fn(&SshError) -> bool);
+
     #[test]
     fn what_ssh_says_becomes_a_class() {
         let unknown = "No ED25519 host key is known for box and you have requested strict checking.\r\nHost key \
                        verification failed.\r\n";
-        let cases: &[(&str, fn(&SshError) -> bool)] = &[
+        let cases: &[Case] = &[
             (unknown, |error| matches!(error, SshError::Unknown(_))),
             ("me@box: Permission denied (publickey).\n", |error| matches!(error, SshError::Refused(_))),
             ("ssh: Could not resolve hostname box: Name or service not known\n", |error| {

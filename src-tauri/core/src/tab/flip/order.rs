@@ -1,0 +1,34 @@
+//! What a tab orders from the place in a container, and how it hears from there. What comes of it is not known here.
+
+use super::super::Message;
+use super::super::actor::{Actor, Done};
+use super::super::agent::Launched;
+use super::Report;
+use crate::place::Place;
+use crate::place::container::{News, Order};
+
+impl Actor {
+    pub(in crate::tab) fn order(&self) -> Order {
+        let Launched { model, mode } = self.launched.clone();
+        Order {
+            surroundings: self.surroundings.clone(),
+            tab: self.id.clone(),
+            workspace: self.workspace.clone(),
+            model,
+            allowed: self.allowed_at(Place::Container),
+            mode,
+            fresh: false,
+            wanted: self.flip.wanted.clone(),
+        }
+    }
+
+    pub(in crate::tab) fn news(&self) -> impl Fn(News) + Send + Sync + Clone + 'static {
+        let entered = self.flip.entered;
+        let reports = self.reports().map(|reports| reports.downgrade());
+        move |news| {
+            if let Some(reports) = reports.as_ref().and_then(tokio::sync::mpsc::WeakUnboundedSender::upgrade) {
+                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::News { entered, news }))));
+            }
+        }
+    }
+}
