@@ -52,6 +52,10 @@ describe("refresh", () => {
   });
 });
 
+function images(): number {
+  return all("holding").filter((row) => row.dataset["kind"] === "image").length;
+}
+
 describe("the list of containers", () => {
   it("shows what runs and what is held, and stops and removes", async () => {
     const { host } = await show("running");
@@ -61,7 +65,6 @@ describe("the list of containers", () => {
     await vi.advanceTimersByTimeAsync(50);
     expect(one("container-count").textContent).toContain("Docker 27.3.1");
     expect(all("held-container")).toHaveLength(1);
-    const images = (): number => all("holding").filter((row) => row.dataset["kind"] === "image").length;
     expect(images()).toBe(2);
     one("prune").click();
     await settle();
