@@ -48,7 +48,7 @@ async fn off_building_starting_running_and_the_details_tell_each() {
     let waiting = gate.reached(BUILT).await;
     let details = app
         .until("the details tell the step", SOON, async |page| {
-            page.details.clone().filter(|text| text.contains("Step 19 of 20"))
+            page.details.clone().filter(|text| text.contains("Step 21 of 22"))
         })
         .await;
     let (step, total) = steps(&details);
