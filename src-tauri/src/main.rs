@@ -109,6 +109,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::toggle_container,
             commands::use_host,
             commands::answer_guard,
+            commands::answer_conflict,
             commands::set_model,
             commands::set_mode,
             commands::install_agent,

@@ -61,6 +61,8 @@ pub enum Code {
     BadMount,
     /// The files that the host would execute could not be looked at.
     GuardFailed,
+    /// The files could not be kept the same with those of another machine.
+    SyncFailed,
     /// The container would not start.
     StartFailed,
     /// The container's agent ran out of memory.
@@ -107,6 +109,7 @@ impl Code {
             Self::AgentMissing => "agent-missing",
             Self::BadMount => "bad-mount",
             Self::GuardFailed => "guard-failed",
+            Self::SyncFailed => "sync-failed",
             Self::StartFailed => "start-failed",
             Self::OutOfMemory => "out-of-memory",
             Self::KilledExternally => "killed-externally",

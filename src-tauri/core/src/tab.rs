@@ -6,6 +6,7 @@ mod agent;
 mod flip;
 mod guarding;
 mod install;
+mod syncing;
 mod talk;
 pub mod view;
 
@@ -122,6 +123,10 @@ pub(crate) enum Message {
         at: tokio::time::Instant,
     },
     UseHost,
+    AnswerConflict {
+        path: String,
+        theirs: bool,
+    },
     AnswerGuard {
         keep: bool,
     },
@@ -216,6 +221,11 @@ impl Tab {
     /// Keeps what a container has changed in files that the host would execute, or brings back what was.
     pub fn answer_guard(&self, keep: bool) {
         self.tell(Message::AnswerGuard { keep });
+    }
+
+    /// Chooses between the two versions of a file that has changed here and in the container.
+    pub fn answer_conflict(&self, path: String, theirs: bool) {
+        self.tell(Message::AnswerConflict { path, theirs });
     }
 
     /// Changes the model.

@@ -130,6 +130,10 @@ export class FakeHost implements Host {
     this.tab(tab).answerGuard(keep);
   }
 
+  async answerConflict(tab: string, path: string, theirs: boolean): Promise<void> {
+    this.tab(tab).answerConflict(path, theirs);
+  }
+
   async useHost(tab: string): Promise<void> {
     this.tab(tab).useHost();
   }

@@ -35,6 +35,7 @@ export const tauriHost: Host = {
   toggleContainer: (request, tab) => invoke("toggle_container", { request, tab }),
   useHost: (tab) => invoke("use_host", { tab }),
   answerGuard: (tab, keep) => invoke("answer_guard", { tab, keep }),
+  answerConflict: (tab, path, theirs) => invoke("answer_conflict", { tab, path, theirs }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
   setMode: (tab, mode) => invoke("set_mode", { tab, mode }),

@@ -39,6 +39,8 @@ export interface Host {
   useHost(tab: string): Promise<void>;
   /** Keeps what a container has changed in guarded files, or brings back what was. */
   answerGuard(tab: string, keep: boolean): Promise<void>;
+  /** Chooses between the two versions of a file that has changed here and in the container. */
+  answerConflict(tab: string, path: string, theirs: boolean): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

@@ -20,6 +20,8 @@ use crate::home::Home;
 use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
+#[cfg(unix)]
+use crate::sync;
 use crate::tab::TabId;
 
 /// What every tab may use.
@@ -39,6 +41,8 @@ pub struct Surroundings {
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
     identity: tokio::sync::OnceCell<Identity>,
     guard: guard::Store,
+    #[cfg(unix)]
+    sync: sync::Store,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -72,6 +76,8 @@ impl Surroundings {
     ) -> Self {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
+        #[cfg(unix)]
+        let sync = sync::Store::new(home.sync(), home.conflicts());
         Self {
             home,
             environment,
@@ -85,6 +91,8 @@ impl Surroundings {
             versions: tokio::sync::Mutex::new(None),
             identity: tokio::sync::OnceCell::new(),
             guard,
+            #[cfg(unix)]
+            sync,
             inside: Arc::default(),
         }
     }
@@ -135,6 +143,12 @@ impl Surroundings {
     /// Where to look for the CLI.
     pub(crate) fn search(&self) -> find::Search {
         find::Search::of(&self.environment)
+    }
+
+    /// What is remembered of folders that are kept the same at another machine.
+    #[cfg(unix)]
+    pub(crate) fn sync(&self) -> &sync::Store {
+        &self.sync
     }
 
     /// The engine that the user means for a workspace.

@@ -1,6 +1,8 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod away;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -20,9 +22,11 @@ use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
+use crate::sync::Told;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::workspace::Workspace;
+use away::Away;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -70,6 +74,8 @@ pub struct Image {
     /// Whose the files are on this machine.
     holder: owner::Owner,
     certificates: bool,
+    /// Its folders, where the engine cannot see this machine's.
+    away: Away,
 }
 
 /// A container that has started and waits.
@@ -78,6 +84,7 @@ pub struct Gate {
     prepared: Prepared,
     order: Order,
     holder: owner::Owner,
+    away: Away,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -124,7 +131,9 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     }
     let building = surroundings.builds().image(&engine, recipe);
     let image = follow(&building, &news).await.map_err(failed)?;
-    Ok(Image { name: image.tag, engine, uid, gid, holder: owner, certificates: trusts })
+    let image = Image { name: image.tag, engine, uid, gid, holder: owner, certificates: trusts, away: Away::default() };
+    image.away.go(order, &image, &news).await?;
+    Ok(image)
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -159,6 +168,9 @@ pub async fn enter(
     }
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
+    // From here on whatever fails lets go of them.
+    let away = image.away.take();
+    let stand_ins = away.go(order, image, &news).await?;
     let launch = launch(order, Conversation::New(String::new()));
     let wish = Wish {
         owner: labels(order),
@@ -176,6 +188,7 @@ pub async fn enter(
         git_name: identity.name,
         git_email: identity.email,
         mounts: Vec::new(),
+        stand_ins,
         environment: Vec::new(),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch.args_without_conversation(),
@@ -204,7 +217,7 @@ pub async fn enter(
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    Ok(Gate { prepared, order: order.clone(), holder })
+    Ok(Gate { prepared, order: order.clone(), holder, away })
 }
 
 impl Gate {
@@ -213,8 +226,12 @@ impl Gate {
     /// # Errors
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
-    pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { prepared, order, holder } = self;
+    pub async fn open(
+        self,
+        id: String,
+        tell: impl Fn(Told) + Send + Sync + Clone + 'static,
+    ) -> Result<Process, Failure> {
+        let Self { prepared, order, holder, away } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -224,20 +241,28 @@ impl Gate {
             (handed, sessions::take_up(&folder, &workspace, id))
         });
         let released = match looked.await {
-            Ok((Ok(()), conversation)) => {
-                let (variables, _) = variables(&order);
-                return prepared.release(&variables, &conversation.args()).map_err(|error| Failure::from(&error));
-            }
+            // What the host's agent has done last has to be there when the next one reads it.
+            Ok((Ok(()), conversation)) => match away.catch_up(&tell).await {
+                Ok(()) => {
+                    let (variables, _) = variables(&order);
+                    let released = prepared.release(&variables, &conversation.args());
+                    return released.map(|process| away.follow(process, tell)).map_err(|error| Failure::from(&error));
+                }
+                Err(failure) => failure,
+            },
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
             Err(error) => start_failed(&error.to_string()),
         };
         prepared.discard().await;
+        away.close().await;
         Err(released)
     }
 
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
     pub async fn discard(self) -> Exit {
-        self.prepared.discard().await
+        let exit = self.prepared.discard().await;
+        self.away.close().await;
+        exit
     }
 }
 
@@ -350,6 +375,9 @@ fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
 
 fn mounts(wish: &Wish) -> String {
     let own = wish.workspace.display();
+    if !wish.stand_ins.is_empty() {
+        return format!("a copy of {own} → /workspace\na copy of its conversations → ~/.claude/projects");
+    }
     let twice = wish.workspace != Path::new(spec::WORKSPACE) && spec::is_at_own_path(&wish.workspace);
     let mut lines = vec![format!("{own} → /workspace{}", if twice { " and the same path" } else { "" })];
     if let Some(common) = wish.git_common_dir.as_ref().filter(|common| spec::is_at_own_path(common)) {

@@ -277,6 +277,7 @@ impl Actor {
             }
             Message::UseHost => self.on_use_host(),
             Message::AnswerGuard { keep } => self.on_answer_guard(keep),
+            Message::AnswerConflict { path, theirs } => self.on_answer_conflict(path, theirs),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
             Message::Install => self.on_install(),

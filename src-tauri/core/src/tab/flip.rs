@@ -11,6 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
 use super::agent::{Launched, Leaving, Slot};
+use super::syncing::Syncing;
 use super::view::{BuildStep, ContainerView};
 use crate::container::run::RunError;
 use crate::container::spec;
@@ -19,6 +20,7 @@ use crate::failure::{Code, Failure};
 use crate::place::Place;
 use crate::place::container::{self, Gate, Image, News, Order};
 use crate::process::Process;
+use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
 
 /// How long the engine, the container and the agent in it may take to start together.
@@ -38,6 +40,10 @@ pub(crate) enum Report {
     Entered { entered: u32, result: Result<Gate, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
+    /// How it goes with files that are kept the same with another machine's.
+    Sync(Told),
+    /// The user has chosen between two versions of a file.
+    Chosen(Result<Vec<Conflict>, SyncError>),
     /// What was cancelled or left over is gone, unless the engine left it.
     Cleared { left: bool },
 }
@@ -66,6 +72,7 @@ pub(super) struct Flip {
     preparing: Option<AbortOnDropHandle<()>>,
     /// True where the tab was in a container when an instance died, and has to go back there.
     taken_up: bool,
+    pub(super) syncing: Syncing,
 }
 
 impl Default for Flip {
@@ -86,6 +93,7 @@ impl Default for Flip {
             clearing: 0,
             preparing: None,
             taken_up: false,
+            syncing: Syncing::default(),
         }
     }
 }
@@ -101,6 +109,14 @@ impl Flip {
 
     pub(super) fn take_up(&mut self, container: bool) {
         self.taken_up = container;
+    }
+
+    /// Sets what is known by a name.
+    pub(super) fn states(&mut self, name: &str, value: String) {
+        match self.facts.iter_mut().find(|(known, _)| known == name) {
+            Some(fact) => fact.1 = value,
+            None => self.facts.push((name.to_owned(), value)),
+        }
     }
 
     /// Says what is waited for.
@@ -140,6 +156,7 @@ impl Flip {
             facts: self.facts.clone(),
             took: self.took,
             has_log: !self.log.is_empty(),
+            conflicts: self.syncing.conflicts.clone(),
         }
     }
 }
@@ -201,6 +218,9 @@ impl Actor {
 
     /// The agent in the container has exited and its container is gone, unless the engine `left` it.
     pub(super) fn on_container_left(&mut self, left: bool) {
+        if let Some(failure) = self.flip.syncing.failure.take() {
+            self.drive(Event::Failed(failure));
+        }
         if left {
             self.drive(Event::Failed(Failure::from(&RunError::Left)));
         }
@@ -257,6 +277,8 @@ impl Actor {
             }
             Report::Entered { entered, result } => self.on_entered(entered, result),
             Report::Opened { entered, result } => self.on_opened(entered, result),
+            Report::Sync(told) => self.on_sync(told),
+            Report::Chosen(result) => self.on_chosen(result),
             Report::Cleared { left } => {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
@@ -306,10 +328,7 @@ impl Actor {
                 tracing::debug!(tab = %self.id, phase, "container");
                 self.flip.phase = Some(phase);
             }
-            News::Fact(name, value) => match self.flip.facts.iter_mut().find(|(known, _)| *known == name) {
-                Some(fact) => fact.1 = value,
-                None => self.flip.facts.push((name.to_owned(), value)),
-            },
+            News::Fact(name, value) => self.flip.states(name, value),
             News::Step(step) => self.flip.step = Some(step),
             News::Log { reset, lines } => {
                 if reset {
@@ -427,9 +446,10 @@ impl Actor {
         let (Some(gate), Some(reports)) = (self.flip.gate.take(), self.reports()) else { return };
         let (entered, conversation) = (self.flip.entered, self.conversation_at(Place::Container));
         tracing::debug!(tab = %self.id, "letting the agent in the container begin");
+        let told = self.tells_of_sync();
         self.flip.entering += 1;
         tokio::spawn(async move {
-            let result = gate.open(conversation).await;
+            let result = gate.open(conversation, told).await;
             let _ = reports.send(Message::Done(Done::Container(Report::Opened { entered, result })));
         });
     }

@@ -114,6 +114,8 @@ pub struct ContainerView {
     pub took: Option<Duration>,
     /// True where there is a build log.
     pub has_log: bool,
+    /// Files that have changed here and in a container on another machine, and wait for a choice.
+    pub conflicts: Vec<crate::sync::Conflict>,
 }
 
 /// How far a build is.

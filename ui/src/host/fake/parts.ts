@@ -49,6 +49,7 @@ export function off(): Container {
     failure: null,
     hostAgent: false,
     hasLog: false,
+    conflicts: [],
   };
 }
 

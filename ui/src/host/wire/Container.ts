@@ -3,6 +3,7 @@ import type { BuildStep } from "./BuildStep";
 import type { ContainerState } from "./ContainerState";
 import type { Fact } from "./Fact";
 import type { Failure } from "./Failure";
+import type { SyncConflict } from "./SyncConflict";
 
 /**
  * The Container button and its details.
@@ -31,4 +32,8 @@ hostAgent: boolean,
 /**
  * True where there is a build log to show.
  */
-hasLog: boolean, };
+hasLog: boolean, 
+/**
+ * Files that have changed here and in a container on another machine, and wait for a choice.
+ */
+conflicts: Array<SyncConflict>, };

@@ -1,5 +1,6 @@
 //! What a container is wished for, in the tab's words.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::container::engine::About;
@@ -43,6 +44,8 @@ pub struct Wish {
     pub git_email: Option<String>,
     /// More mounts than the workspace's and the volumes, in this order. A source of the host's must be there.
     pub mounts: Vec<ExtraMount>,
+    /// Volumes that stand for folders of the host, at an engine that cannot see these.
+    pub stand_ins: BTreeMap<PathBuf, String>,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.
