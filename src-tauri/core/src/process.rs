@@ -44,7 +44,7 @@ impl Process {
     /// The same process, whose end is told by somebody else, who has something to do after it.
     pub(crate) fn ending_with(self, exit: watch::Receiver<Option<Exit>>) -> Self {
         let stop = Stop { requests: self.stop.requests.clone(), exit: exit.clone() };
-        Self { stop, exit, ..self }
+        Self { exit, stop, ..self }
     }
 }
 

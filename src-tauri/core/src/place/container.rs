@@ -13,7 +13,7 @@ use crate::agent::Mode;
 use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
-use crate::container::engine::{Engine, EngineError, quirks};
+use crate::container::engine::{Engine, quirks};
 use crate::container::image::{self, Building, Ingredients, Recipe, Source, certificates};
 use crate::container::labels::Owner;
 use crate::container::run::{self, Prepared};
@@ -97,10 +97,6 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
-
-    if engine.is_remote() {
-        return Err(Failure::from(&EngineError::Remote { address: engine.address().to_string() }));
-    }
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));

@@ -45,14 +45,14 @@ pub(crate) fn compare(base: &Manifest, here: &Manifest, there: &Manifest, held: 
         if held.contains(path) || above(path).any(|folder| held.contains(folder)) {
             continue;
         }
-        let (was, here, there) = (base.get(path), here.get(path), there.get(path));
-        if here == there {
-            if was != here {
-                plan.settled.push((path.clone(), here.cloned()));
+        let [before, mine, theirs] = [base, here, there].map(|side| side.get(path));
+        if mine == theirs {
+            if before != mine {
+                plan.settled.push((path.clone(), mine.cloned()));
             }
             continue;
         }
-        let way = match (here == was, there == was) {
+        let way = match (mine == before, theirs == before) {
             (false, true) => Way::Up,
             (true, false) => Way::Down,
             _ => Way::Conflict,
@@ -106,10 +106,16 @@ fn stands_in_the_way(here: Option<&Entry>, there: Option<&Entry>) -> bool {
 mod tests {
     use super::*;
 
+    type Entries<'a> = Vec<(&'a str, Option<Entry>)>;
+    /// What it is here, what it is there; what goes up, comes down, and is in conflict.
+    type Row<'a> = (&'a str, Entries<'a>, Entries<'a>, [&'a [&'a str]; 3]);
+
+    #[allow(clippy::unnecessary_wraps)] // As what is at a path, where there may be nothing.
     fn file(digest: &str, mode: u32) -> Option<Entry> {
         Some(Entry::File { digest: digest.to_owned(), mode })
     }
 
+    #[allow(clippy::unnecessary_wraps)] // As above.
     fn link(target: &str) -> Option<Entry> {
         Some(Entry::Link { target: target.to_owned() })
     }
@@ -171,8 +177,6 @@ mod tests {
             all
         };
         let all = ["a", "a/x", "a/y"];
-        // What it is here, what it is there; what goes up, comes down, and is in conflict.
-        type Row<'a> = (&'a str, Vec<(&'a str, Option<Entry>)>, Vec<(&'a str, Option<Entry>)>, [&'a [&'a str]; 3]);
         let rows: Vec<Row> = vec![
             ("removed here", without(&all), old.to_vec(), [&all, &[], &[]]),
             ("removed there", old.to_vec(), without(&all), [&[], &all, &[]]),

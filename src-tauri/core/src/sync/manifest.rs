@@ -94,9 +94,9 @@ mod tests {
 
     #[test]
     fn a_folder_has_what_is_below_it_and_nothing_beside() {
-        let map: BTreeMap<String, ()> =
-            ["a", "a-b", "a/b", "a/b/c", "a.c", "b"].map(|path| (path.to_owned(), ())).into();
-        let found: Vec<&str> = below(&map, "a").map(|(path, ())| path.as_str()).collect();
+        let map: BTreeMap<String, u8> =
+            ["a", "a-b", "a/b", "a/b/c", "a.c", "b"].map(|path| (path.to_owned(), 0)).into();
+        let found: Vec<&str> = below(&map, "a").map(|(path, _)| path.as_str()).collect();
         assert_eq!(found, ["a/b", "a/b/c"], "names that begin alike are others");
         assert_eq!(above("a/b/c").collect::<Vec<_>>(), ["a/b", "a"], "the nearest comes first");
     }

@@ -76,7 +76,7 @@ pub(super) enum Deed {
 /// What became of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Done {
-    Done,
+    InPlace,
     /// It was not as it was when it was listed.
     Changed,
     /// It had not been sent.
@@ -264,7 +264,7 @@ impl Companion {
         let (said, word) = self.ask(scripts::APPLY, root, &lines, &more).await?;
         let done = said.lines().filter_map(|line| line.strip_prefix(&word)?.strip_prefix(' ')).filter_map(|word| {
             Some(match word {
-                "done" => Done::Done,
+                "done" => Done::InPlace,
                 "changed" => Done::Changed,
                 "missing" => Done::Missing,
                 "failed" => Done::Failed,

@@ -75,8 +75,16 @@ struct Looked {
 
 impl Root {
     pub(super) fn new(here: PathBuf, there: String, life: String, ruled: bool, owner: Owner) -> Self {
-        let (known_here, known_there, pruned) = (Known::new(), Known::new(), Vec::new());
-        Self { here, there, life, ruled, owner, known_here, known_there, pruned }
+        Self {
+            here,
+            there,
+            life,
+            ruled,
+            owner,
+            known_here: Known::new(),
+            known_there: Known::new(),
+            pruned: Vec::new(),
+        }
     }
 
     /// Carries what has changed.
@@ -133,13 +141,13 @@ impl Root {
     }
 
     async fn look(&mut self, companion: &Companion) -> Result<Looked, SyncError> {
-        let (here, owner, ruled) = (self.here.clone(), self.owner, self.ruled);
+        let (here, owner, is_ruled) = (self.here.clone(), self.owner, self.ruled);
         let mut known = std::mem::take(&mut self.known_here);
         let scanned = aside(move || {
             let unreadable =
                 |error: std::io::Error| SyncError::Here { path: here.display().to_string(), cause: error.to_string() };
             let tree = Tree::open(&here, owner).map_err(unreadable)?;
-            let mut rules = if ruled { Rules::of(&here) } else { Rules::none() };
+            let mut rules = if is_ruled { Rules::of(&here) } else { Rules::none() };
             let side = scan(&tree, &mut rules, &mut known)?;
             Ok((tree, rules, side, known))
         });
@@ -338,14 +346,14 @@ impl Root {
         let mut count = 0;
         let gone = tasks.iter().zip(&done).take(first);
         for (task, done) in gone {
-            if *done == Done::Done && looked.here.seen.get(&task.path).is_none() {
+            if *done == Done::InPlace && !looked.here.seen.contains_key(&task.path) {
                 count += 1;
                 remember(record, &task.path, None);
             }
         }
         for (change, done) in making.iter().zip(&done[first..]) {
             let entry = change.here.clone().and_then(|entry| as_sent(entry, sent.get(&change.path)));
-            if *done == Done::Done && entry.is_some() {
+            if *done == Done::InPlace && entry.is_some() {
                 count += 1;
                 remember(record, &change.path, entry);
             }

@@ -199,7 +199,7 @@ impl Walk<'_> {
         path: &str,
         stat: &Stat,
     ) -> Result<Option<Entry>, String> {
-        let (mode, mark) = (u32::from(stat.st_mode) & PERMISSIONS, stamp(stat));
+        let (mode, mark) = (permissions(stat), stamp(stat));
         let digest = match self.known.remove(path) {
             Some((known, digest)) if known == mark => digest,
             _ => {
@@ -221,13 +221,13 @@ impl Walk<'_> {
 }
 
 fn seen(stat: &Stat, entry: Entry) -> Seen {
-    Seen {
-        entry,
-        mode: u32::from(stat.st_mode) & PERMISSIONS,
-        length: stat_length(stat),
-        modified: stat.st_mtime,
-        stamp: stamp(stat),
-    }
+    Seen { entry, mode: permissions(stat), length: stat_length(stat), modified: stat.st_mtime, stamp: stamp(stat) }
+}
+
+/// The number is a shorter one at some systems.
+#[allow(clippy::useless_conversion)] // At the others it is not.
+fn permissions(stat: &Stat) -> u32 {
+    u32::from(stat.st_mode) & PERMISSIONS
 }
 
 fn stat_length(stat: &Stat) -> u64 {

@@ -222,6 +222,7 @@ impl Record {
 mod tests {
     use super::*;
 
+    #[allow(clippy::unnecessary_wraps)] // As what is at a path, where there may be nothing.
     fn file(digest: &str) -> Option<Entry> {
         Some(Entry::File { digest: digest.to_owned(), mode: 0o640 })
     }

@@ -182,10 +182,10 @@ impl Tree {
     /// Makes a folder, where there is none yet.
     pub(super) fn put_folder(&self, path: &str, mode: u32) -> Result<(), Refused> {
         let (folder, name) = self.parent(path, true)?;
-        let made = self.enter(folder.as_fd(), &name, true)?;
+        let opened = self.enter(folder.as_fd(), &name, true)?;
         if mode & PERMISSIONS != 0 {
             // Whoever brings what is in it has to be able to.
-            rustix::fs::fchmod(&made, Mode::from_raw_mode(mode & PERMISSIONS | 0o700))?;
+            rustix::fs::fchmod(&opened, Mode::from_raw_mode(mode & PERMISSIONS | 0o700))?;
         }
         Ok(())
     }
@@ -235,12 +235,12 @@ impl Tree {
                     Ok(()) | Err(Errno::EXIST) => {}
                     Err(error) => return Err(error.into()),
                 }
-                let made = open_folder(folder, name)?;
+                let opened = open_folder(folder, name)?;
                 if let Some(owner) = self.owner {
                     let (user, group) = ids(owner);
-                    rustix::fs::fchown(&made, user, group)?;
+                    rustix::fs::fchown(&opened, user, group)?;
                 }
-                Ok(made)
+                Ok(opened)
             }
             opened => Ok(opened?),
         }

@@ -37,7 +37,7 @@ pub(crate) enum Report {
     /// The image is there, or not.
     Prepared { entered: u32, result: Result<Image, Failure> },
     /// The container has started and waits at the gate, or not.
-    Entered { entered: u32, result: Result<Gate, Failure> },
+    Entered { entered: u32, result: Result<Box<Gate>, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
     /// How it goes with files that are kept the same with another machine's.
@@ -287,14 +287,14 @@ impl Actor {
         }
     }
 
-    fn on_entered(&mut self, entered: u32, result: Result<Gate, Failure>) {
+    fn on_entered(&mut self, entered: u32, result: Result<Box<Gate>, Failure>) {
         self.flip.entering = self.flip.entering.saturating_sub(1);
         match result {
             Ok(gate) if self.is_wanted(entered) => {
-                self.flip.gate = Some(gate);
+                self.flip.gate = Some(*gate);
                 self.open_gate();
             }
-            Ok(gate) => self.clear(gate),
+            Ok(gate) => self.clear(*gate),
             Err(failure) if self.is_wanted(entered) => self.drive(Event::Failed(failure)),
             Err(_) => self.come_to_rest(),
         }
@@ -428,7 +428,7 @@ impl Actor {
         if let Some(reports) = self.reports() {
             self.flip.entering += 1;
             tokio::spawn(async move {
-                let result = container::enter(&order, &image, news).await;
+                let result = container::enter(&order, &image, news).await.map(Box::new);
                 let _ = reports.send(Message::Done(Done::Container(Report::Entered { entered, result })));
             });
         }

@@ -139,7 +139,8 @@ mod remote {
 mod nowhere {
     use super::super::{Image, News, Order};
     use super::{BTreeMap, PathBuf};
-    use crate::failure::{Code, Failure};
+    use crate::container::engine::EngineError;
+    use crate::failure::Failure;
     use crate::process::Process;
     use crate::sync::Told;
 
@@ -158,8 +159,8 @@ mod nowhere {
             if !image.engine.is_remote() {
                 return Ok(BTreeMap::new());
             }
-            let cause = "From Windows, folders are not sent to an engine on another machine yet.";
-            Err(Failure::new(Code::SyncFailed, "The engine is elsewhere", cause, "Choose an engine on this machine."))
+            // From Windows, folders are not sent anywhere yet.
+            Err(Failure::from(&EngineError::Remote { address: image.engine.address().to_string() }))
         }
 
         pub(in super::super) fn take(&self) -> Self {
