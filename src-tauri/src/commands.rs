@@ -148,6 +148,11 @@ pub(crate) async fn answer_trust(app: State<'_, Arc<App>>, tab: String, decision
 }
 
 #[tauri::command]
+pub(crate) async fn answer_conflict(app: State<'_, Arc<App>>, tab: String, path: String, theirs: bool) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_conflict(path, theirs))
+}
+
+#[tauri::command]
 pub(crate) async fn set_model(app: State<'_, Arc<App>>, tab: String, model: String) -> Answer<()> {
     find(&app, tab).map(|tab| tab.set_model(model))
 }

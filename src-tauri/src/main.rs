@@ -111,6 +111,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::rebuild,
             commands::answer_guard,
             commands::answer_trust,
+            commands::answer_conflict,
             commands::set_model,
             commands::set_mode,
             commands::install_agent,

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use gemra_core::container::engine::{Engine as CoreEngine, EngineError, SshError};
+use gemra_core::container::state::State;
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
-use tests::engine::desk::Desk;
-use tests::engine::{Engine, see};
+use tests::engine::desk::{Desk, Moving, fact};
+use tests::engine::{BASE, Engine, see};
 use tests::spawn;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
@@ -276,8 +277,63 @@ async fn a_way_that_breaks_is_opened_again() {
     assert!(second.api().ping().await.is_ok(), "the next look opens another");
 }
 
+/// A project moves into an engine that cannot see it, works there, and comes back with what was done; what both have
+/// changed meanwhile waits for a choice.
+async fn moves_and_comes_back(desk: Desk) {
+    let script = "cat greeting; echo made >made; mkdir -p ignored && echo x >ignored/x";
+    let desk = desk.dockerfile(&format!("FROM {BASE}"), script);
+    let here = desk.workspace();
+    let write = |name: &str, text: &str| std::fs::write(here.join(name), text).unwrap();
+    let read = |name: &str| std::fs::read_to_string(here.join(name)).unwrap_or_default();
+    write("greeting", "hello from here\n");
+    write("both", "old");
+    write(".gitignore", "ignored\n");
+    let mut moving = desk.open().await;
+    let view = moving.enter().await;
+    assert!(fact(&view, "Mounts").contains("a copy of"), "that it is a copy is told: {:?}", view.facts);
+    see::until("what is written there comes back", SOON, async || (read("made") == "made\n").then_some(())).await;
+    assert!(read("said.txt").starts_with("hello from here\n"), "what is here was there: {}", read("said.txt"));
+    assert!(!here.join("ignored").exists(), "what the rules name stays there");
+    moving.until("how it stands is told", |view| view.facts.iter().any(|(name, _)| name == "Files")).await;
+
+    // Where a look of ours falls between the two, the first is carried before the second is there, and it is no conflict.
+    let agent = agents_container(&moving).await;
+    let mut shown = None;
+    for _ in 0..10 {
+        see::exec(Engine::shared(), &agent, &["sh", "-c", "printf theirs >/workspace/both"]).await;
+        write("both", "mine");
+        let conflict = moving.until("the conflict is shown", |view| !view.conflicts.is_empty());
+        if let Ok(view) = tokio::time::timeout(Duration::from_secs(20), conflict).await {
+            shown = Some(view);
+            break;
+        }
+    }
+    let view = shown.expect("what has changed on both sides is shown");
+    let conflict = &view.conflicts[0];
+    assert_eq!((conflict.path.as_str(), read("both").as_str()), ("both", "mine"), "mine is not overwritten");
+    let theirs = std::fs::read_to_string(conflict.theirs.as_ref().unwrap()).unwrap();
+    assert_eq!(theirs, "theirs", "and theirs is kept beside");
+    moving.answer_conflict("both", true);
+    moving.until("it is answered", |view| view.conflicts.is_empty()).await;
+    assert_eq!(read("both"), "theirs", "as chosen");
+
+    see::exec(Engine::shared(), &agent, &["sh", "-c", "printf last >/workspace/last"]).await;
+    moving.toggle();
+    moving.until("it is back", |view| view.state == State::Off).await;
+    assert_eq!(read("last"), "last", "what was written last is here before an agent starts here");
+    moving.quit().await;
+}
+
+/// The id of the container that a tab's agent is in; the companion is another.
+async fn agents_container(moving: &Moving) -> String {
+    let all = see::containers(Engine::shared(), &moving.label()).await;
+    let is_companion = |names: &Option<Vec<String>>| names.iter().flatten().any(|name| name.ends_with("-sync"));
+    let found = all.iter().find(|one| !is_companion(&one.names));
+    found.and_then(|one| one.id.clone()).expect("the agent's container is there")
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_project_does_not_move_into_an_engine_that_cannot_see_it() {
+async fn a_project_moves_into_an_engine_behind_tls_and_comes_back() {
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
     let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
@@ -286,9 +342,15 @@ async fn a_project_does_not_move_into_an_engine_that_cannot_see_it() {
         .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
         .env("DOCKER_TLS_VERIFY", "1")
         .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap());
-    let mut moving = desk.open().await;
-    let failure = moving.refused().await;
-    assert_eq!(failure.code, Code::EngineRemote, "{failure:?}");
-    assert!(failure.action.contains("this machine"), "it says what to do: {failure:?}");
-    moving.quit().await;
+    moves_and_comes_back(desk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_moves_into_an_engine_behind_ssh_and_comes_back() {
+    let socket = Engine::shared().address().strip_prefix("unix://").unwrap();
+    let server = Server::start();
+    let environment = server.environment("user", true);
+    let path = environment.text("PATH").unwrap_or_default();
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
+    moves_and_comes_back(Desk::new().env("DOCKER_HOST", &server.address(socket)).env("PATH", &path)).await;
 }

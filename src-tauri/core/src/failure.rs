@@ -77,6 +77,8 @@ pub enum Code {
     NetworkFailed,
     /// An isolated container reached the outside by a way of its own.
     NotIsolated,
+    /// The files could not be kept the same with those of another machine.
+    SyncFailed,
     /// The container would not start.
     StartFailed,
     /// The container's agent ran out of memory.
@@ -131,6 +133,7 @@ impl Code {
             Self::GuardFailed => "guard-failed",
             Self::NetworkFailed => "network-failed",
             Self::NotIsolated => "not-isolated",
+            Self::SyncFailed => "sync-failed",
             Self::StartFailed => "start-failed",
             Self::OutOfMemory => "out-of-memory",
             Self::KilledExternally => "killed-externally",

@@ -127,6 +127,16 @@ impl Home {
         self.data.join("trust")
     }
 
+    /// What was the same on both sides, of each folder that is kept the same at another machine.
+    pub fn sync(&self) -> PathBuf {
+        self.data.join("sync")
+    }
+
+    /// Copies of files that have changed on both sides.
+    pub fn conflicts(&self) -> PathBuf {
+        self.data.join("conflicts")
+    }
+
     /// The webview's own data.
     pub fn webview(&self) -> PathBuf {
         self.data.join("webview")

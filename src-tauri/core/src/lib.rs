@@ -23,6 +23,7 @@ pub mod reaper;
 mod record;
 pub mod settings;
 pub mod stream;
+pub mod sync;
 pub mod tab;
 pub mod transcript;
 pub mod trust;

@@ -12,6 +12,8 @@ use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
 
+use crate::failure::Failure;
+
 /// How long an agent may take to end after its stdin was closed. The CLI needs about 0.1 s; five seconds is what
 /// its own hooks may take.
 pub const GRACE_AFTER_EOF: std::time::Duration = std::time::Duration::from_secs(5);
@@ -36,6 +38,14 @@ pub struct Process {
     pub stop: Stop,
     /// Its process group on this machine; none where it runs elsewhere.
     pub group: Option<u32>,
+}
+
+impl Process {
+    /// The same process, whose end is told by somebody else, who has something to do after it.
+    pub(crate) fn ending_with(self, exit: watch::Receiver<Option<Exit>>) -> Self {
+        let stop = Stop { requests: self.stop.requests.clone(), exit: exit.clone() };
+        Self { exit, stop, ..self }
+    }
 }
 
 /// One line of stdout.
@@ -72,6 +82,8 @@ pub struct Exit {
     pub stderr: String,
     /// True where the engine would not remove the agent's container, which may still run.
     pub left: bool,
+    /// Why what it has written is not here yet, where its files are kept the same with those of another machine.
+    pub unsynced: Option<Box<Failure>>,
 }
 
 /// The agent's stdin. Clones write to the same one; a single task writes, so lines are never mixed.

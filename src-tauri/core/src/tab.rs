@@ -9,6 +9,7 @@ mod install;
 mod living;
 mod modes;
 mod rebuild;
+mod syncing;
 mod talk;
 mod trusting;
 pub mod view;
@@ -136,6 +137,10 @@ pub(crate) enum Message {
     Rebuild {
         fresh: bool,
     },
+    AnswerConflict {
+        path: String,
+        theirs: bool,
+    },
     AnswerTrust {
         decision: Decision,
     },
@@ -257,6 +262,11 @@ impl Tab {
     /// Says whether the project may have what it asks for.
     pub fn answer_trust(&self, decision: Decision) {
         self.tell(Message::AnswerTrust { decision });
+    }
+
+    /// Chooses between the two versions of a file that has changed here and in the container.
+    pub fn answer_conflict(&self, path: String, theirs: bool) {
+        self.tell(Message::AnswerConflict { path, theirs });
     }
 
     /// Changes the model.

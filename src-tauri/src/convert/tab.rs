@@ -4,6 +4,7 @@ use gemra_core::agent::claude::find;
 use gemra_core::agent::{Mode, ModelOption, Offer, SlashCommand};
 use gemra_core::container::state::State;
 use gemra_core::guard::{Change, ChangeKind};
+use gemra_core::sync::Conflict;
 use gemra_core::tab::view::{AgentView, BuildStep, ContainerView, Queued, TurnView, Usage, View};
 use gemra_core::tab::{Summary, retry_reason};
 use gemra_core::trust::{Decision, Widening};
@@ -147,9 +148,22 @@ impl From<&State> for wire::ContainerState {
     }
 }
 
+impl From<&Conflict> for wire::SyncConflict {
+    fn from(conflict: &Conflict) -> Self {
+        let Conflict { path, mine, mine_is, theirs, theirs_is } = conflict;
+        Self {
+            path: path.clone(),
+            mine: mine.display().to_string(),
+            mine_is: (*mine_is).to_owned(),
+            theirs: theirs.as_ref().map(|path| path.display().to_string()),
+            theirs_is: theirs_is.clone(),
+        }
+    }
+}
+
 impl From<&ContainerView> for wire::Container {
     fn from(container: &ContainerView) -> Self {
-        let ContainerView { state, since, phase, step, facts, took, has_log, image_changed } = container;
+        let ContainerView { state, since, phase, step, facts, took, has_log, image_changed, conflicts } = container;
         let (failure, host_agent) = match state {
             State::Error { failure, host_agent } => (Some(failure.into()), *host_agent),
             State::Building { host_agent } | State::Stopping { host_agent } => (None, *host_agent),
@@ -167,6 +181,7 @@ impl From<&ContainerView> for wire::Container {
             host_agent,
             has_log: *has_log,
             image_changed: *image_changed,
+            conflicts: conflicts.iter().map(Into::into).collect(),
         }
     }
 }

@@ -177,6 +177,24 @@ pub(crate) struct Container {
     pub(crate) has_log: bool,
     /// True where what the running container's image is made from has changed since.
     pub(crate) image_changed: bool,
+    /// Files that have changed here and in a container on another machine, and wait for a choice.
+    pub(crate) conflicts: Vec<SyncConflict>,
+}
+
+/// A file that has changed on both sides. Neither was overwritten.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SyncConflict {
+    /// Below the workspace; what `answerConflict` takes.
+    pub(crate) path: String,
+    /// Where the version of this machine is.
+    pub(crate) mine: String,
+    /// What that is, in words, such as "a file" or "removed".
+    pub(crate) mine_is: String,
+    /// Where a copy of the container's version is, where it is a file.
+    pub(crate) theirs: Option<String>,
+    /// What that is, in words.
+    pub(crate) theirs_is: String,
 }
 
 /// A named fact about the container, such as "Network" and "host".

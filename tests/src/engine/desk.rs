@@ -438,6 +438,31 @@ impl Moving {
         &self.id
     }
 
+    /// Waits until the details are as wanted, and gives them.
+    ///
+    /// # Panics
+    /// Where they never are.
+    pub async fn until(&mut self, what: &str, wanted: impl Fn(&ContainerView) -> bool) -> ContainerView {
+        let seen = self.seen.wait_for(|view| view.as_ref().is_some_and(&wanted));
+        let seen = tokio::time::timeout(Duration::from_mins(2), seen).await;
+        seen.unwrap_or_else(|_| panic!("in time: {what}")).expect("the tab is open").clone().expect("it was seen")
+    }
+
+    /// The label that the tab's containers carry.
+    pub fn label(&self) -> String {
+        format!("dev.gemra.tab={}", self.id)
+    }
+
+    /// Clicks the button.
+    pub fn toggle(&self) {
+        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+    }
+
+    /// Chooses between two versions of a file.
+    pub fn answer_conflict(&self, path: &str, theirs: bool) {
+        self.tab.answer_conflict(path.to_owned(), theirs);
+    }
+
     /// The container, as the engine's inspection tells it.
     ///
     /// # Panics

@@ -194,6 +194,10 @@ export class FakeHost implements Host {
     this.tab(tab).answerTrust(decision);
   }
 
+  async answerConflict(tab: string, path: string, theirs: boolean): Promise<void> {
+    this.tab(tab).answerConflict(path, theirs);
+  }
+
   async useHost(tab: string): Promise<void> {
     this.tab(tab).useHost();
   }

@@ -25,6 +25,8 @@ use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
 use crate::settings::container::Wishes;
+#[cfg(unix)]
+use crate::sync;
 use crate::tab::TabId;
 use crate::trust;
 
@@ -52,6 +54,8 @@ pub struct Surroundings {
     trust: trust::Store,
     /// What projects wish for their own containers, as far as they may.
     asked: Mutex<BTreeMap<PathBuf, Wishes>>,
+    #[cfg(unix)]
+    sync: sync::Store,
     /// How many tabs have a container that may write to a workspace.
     inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
 }
@@ -90,6 +94,8 @@ impl Surroundings {
         let credentials = Credentials::new(home.credentials(), &environment);
         let audit = Audit::open(home.audit());
         let trust = trust::Store::new(home.trust());
+        #[cfg(unix)]
+        let sync = sync::Store::new(home.sync(), home.conflicts());
         Self {
             home,
             environment,
@@ -109,6 +115,8 @@ impl Surroundings {
             tried: Lately::default(),
             trust,
             asked: Mutex::default(),
+            #[cfg(unix)]
+            sync,
             inside: Arc::default(),
         }
     }
@@ -202,6 +210,12 @@ impl Surroundings {
     pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
         let setting = self.settings().engine;
         self.engine_at(setting.trim()).await
+    }
+
+    /// What is remembered of folders that are kept the same at another machine.
+    #[cfg(unix)]
+    pub(crate) fn sync(&self) -> &sync::Store {
+        &self.sync
     }
 
     /// The engine that the user means for a workspace.

@@ -110,7 +110,7 @@ pub async fn prepare(
 }
 
 /// Removes a container, by its id, and waits until the engine no longer knows it. One that removes itself is waited for first.
-pub(super) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunError> {
+pub(crate) async fn remove(engine: &Arc<Engine>, id: &str) -> Result<(), RunError> {
     let going = async {
         let mut pause = Duration::from_millis(5);
         let mut forced = false;
@@ -149,7 +149,7 @@ async fn state(engine: &Engine, id: &str) -> Result<Option<String>, bollard::err
 }
 
 /// Asks the engine to kill and remove a container. That it is gone or going already is what is wanted.
-pub(super) async fn force_remove(engine: &Engine, id: &str) -> Result<(), RunError> {
+pub(crate) async fn force_remove(engine: &Engine, id: &str) -> Result<(), RunError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
     match limited(Phase::Remove, engine.api().remove_container(id, Some(options))).await? {
         Err(error) if !matches!(engine::status(&error), Some(404 | 409)) => {

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, MountVolumeOptions};
 use sha2::{Digest, Sha256};
 
 pub use super::engine::quirks::user;
@@ -287,21 +287,21 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
         volumes.iter().map(|volume| mount(MountType::VOLUME, &volume.name, &volume.target)).collect();
     // The bucket lies inside the volume's folder; engines mount the outer one first.
     let bucket = text(&wish.session_bucket)?;
-    all.push(mount(MountType::BIND, &bucket, &format!("{home}/.claude/projects/-workspace")));
+    all.push(folder(wish, &bucket, &format!("{home}/.claude/projects/-workspace")));
     let workspace = text(&wish.workspace)?;
     if SYSTEM.contains(&workspace.as_str()) || workspace == home {
         let why = "a folder of that name is part of the system inside";
         return Err(SpecError::Path { path: wish.workspace.clone(), why });
     }
     let fixed = Some(wish.held.read_only_workspace);
-    all.push(Mount { read_only: fixed, ..mount(MountType::BIND, &workspace, WORKSPACE) });
+    all.push(Mount { read_only: fixed, ..folder(wish, &workspace, WORKSPACE) });
     // At its own path too, so that what was said before a move still holds; and a worktree's repository at its own,
     // because git's files name it so.
     let mut seen = vec![wish.workspace.clone()];
     let mut notes = Vec::new();
     if let Some(own) = own_path(&wish.workspace).filter(|own| own != WORKSPACE) {
         if is_at_own_path(&wish.workspace) {
-            all.push(Mount { read_only: fixed, ..mount(MountType::BIND, &workspace, &own) });
+            all.push(Mount { read_only: fixed, ..folder(wish, &workspace, &own) });
             for folder in &wish.folders {
                 all.push(mount(MountType::VOLUME, &folder.volume, &format!("{own}/{}", folder.path)));
             }
@@ -315,7 +315,7 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
         && !seen.iter().any(|above| common.starts_with(above))
     {
         if is_at_own_path(common) {
-            all.push(mount(MountType::BIND, &text(common)?, &own));
+            all.push(folder(wish, &text(common)?, &own));
         } else {
             notes.push(format!(
                 "git does not work inside: {WORKSPACE} is the project there, and hides its repository {own}"
@@ -343,6 +343,13 @@ fn text(path: &Path) -> Result<String, SpecError> {
         return Err(bad("it is not absolute"));
     }
     path.to_str().map(str::to_owned).ok_or_else(|| bad("its name is not UTF-8"))
+}
+
+/// A folder of the host's, or the volume that stands for it. What the image has there is not copied into that.
+fn folder(wish: &Wish, source: &str, target: &str) -> Mount {
+    let Some(volume) = wish.stand_ins.get(Path::new(source)) else { return mount(MountType::BIND, source, target) };
+    let options = MountVolumeOptions { no_copy: Some(true), ..MountVolumeOptions::default() };
+    Mount { volume_options: Some(options), ..mount(MountType::VOLUME, volume, target) }
 }
 
 /// `Mounts`, not `Binds`: these refuse a source that is not there, instead of making it as root.

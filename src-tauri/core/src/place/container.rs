@@ -1,6 +1,7 @@
 //! Starts an agent in a container: from a tab's order to an image, and from the image to a container that waits at a
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
+mod away;
 mod commands;
 mod credentials;
 mod devcontainer;
@@ -19,23 +20,25 @@ use crate::agent::Mode;
 use crate::agent::claude::launch::{self, Conversation, Launch};
 use crate::agent::claude::sessions;
 use crate::app::Surroundings;
-use crate::container::engine::{Engine, EngineError, quirks};
+use crate::container::engine::{Engine, quirks};
 use crate::container::held::Held;
 use crate::container::image::Ingredients;
 use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
 use crate::container::network::Inward;
 use crate::container::run::{self, Prepared};
-use crate::container::spec::{self, Wish, extra};
+use crate::container::spec::{self, MountSource, Wish, extra};
 use crate::failure::{Code, Failure};
 use crate::git;
 use crate::owner;
 use crate::process::{Exit, Process};
 use crate::settings::Variables;
+use crate::sync::Told;
 use crate::tab::TabId;
 use crate::tab::view::BuildStep;
 use crate::trust::{Question, Reply};
 use crate::workspace::Workspace;
+use away::Away;
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -100,6 +103,8 @@ pub struct Image {
     /// What it was made from, and the fingerprint of that; `None` where the user names it.
     made: Option<Arc<(Ingredients, String)>>,
     granted: Option<Arc<devcontainer::Granted>>,
+    /// Its folders, where the engine cannot see this machine's.
+    away: Away,
 }
 
 impl Image {
@@ -123,6 +128,7 @@ pub struct Gate {
     lent: Variables,
     inward: Inward,
     granted: Option<Arc<devcontainer::Granted>>,
+    away: Away,
 }
 
 /// Finds the engine and the image, and builds it if need be. Dropped, it cancels its part in the build.
@@ -136,14 +142,18 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     news(News::Phase("Looking for the container engine".to_owned()));
     let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
     news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
-
-    if engine.is_remote() {
-        return Err(Failure::from(&EngineError::Remote { address: engine.address().to_string() }));
-    }
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
     image::prepare(order, &engine, (uid, gid), said, &news).await
+}
+
+/// Sends what a container is to see, where the engine is elsewhere: as long as the host's agent works.
+///
+/// # Errors
+/// A [`Failure`] where it cannot be sent.
+pub async fn send(order: &Order, image: &Image, news: impl Fn(News) + Send + Sync) -> Result<(), Failure> {
+    image.away.go(order, image, &news).await.map(drop)
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -158,16 +168,15 @@ pub async fn enter(
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let (rootless, holder) = (image.engine.about().rootless, owner_of(&order.workspace).await?);
-    let Ground { bucket, git_common_dir, groups } = ground(order, rootless, holder).await?;
-    if !groups.is_empty() {
-        news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&groups))));
-    }
+    let Ground { bucket, git_common_dir, groups } = ground(order, rootless, holder, &news).await?;
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
+    // From here on whatever fails lets go of them.
+    let away = image.away.take();
+    let stand_ins = away.go(order, image, &news).await?;
     let (wishes, about) = (surroundings.settings().wishes(&workspace), image.engine.about());
     let home = surroundings.environment().home();
     let grant = grant::look(&wishes, about, &workspace, home.as_deref(), (image.uid, holder)).await?;
-    let launch = launch(order, Conversation::New(String::new()));
     let (passed, left_out) = variables(order);
     let receiver = credentials::Receiver {
         surroundings,
@@ -199,11 +208,12 @@ pub async fn enter(
         git_email: identity.email,
         git_settings: Vec::new(),
         mounts: grant.mounts.into_iter().chain(image.fit.mounts()).collect(),
+        stand_ins,
         homeless: image.fit.homeless,
         platform: image.platform.clone(),
         environment: project(&order.workspace),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
-        args: launch.args_without_conversation(),
+        args: launch(order, Conversation::New(String::new())).args_without_conversation(),
         engine: image.engine.about().into(),
         ..Wish::default()
     };
@@ -218,6 +228,7 @@ pub async fn enter(
         news(News::Fact("Credentials", words));
     }
     network.apply(&mut wish);
+    let stays_here = if image.engine.is_remote() { without_folders_of_ours(&mut wish) } else { Vec::new() };
     news(News::Fact("Mounts", mounts(&wish)));
     news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
     wish.held.facts().into_iter().for_each(|(name, value)| news(News::Fact(name, value)));
@@ -228,22 +239,24 @@ pub async fn enter(
     notes.extend(quirks::notes(image.engine.about()));
     notes.extend(left_out);
     notes.extend(lent.notes);
+    notes.extend(stays_here);
     tell_notes(&notes, &news);
     let prepared = start(order, image, plan, news.clone()).await?;
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
-    let attended = match (network.attend(&image.engine, &prepared, news.clone()).await, &image.granted) {
-        (Ok(inward), Some(granted)) => {
+    let attended = network.attend(&image.engine, &prepared, news.clone()).await;
+    let commanded = match (&image.granted, &attended) {
+        (Some(granted), Ok(_)) => {
             let user = (image.uid, image.gid);
-            let ran = granted.run(&image.engine, &prepared, user, done.is_some(), &order.wanted, &news).await;
-            ran.map(|()| inward)
+            granted.run(&image.engine, &prepared, user, done.is_some(), &order.wanted, &news).await
         }
-        (attended, _) => attended,
+        _ => Ok(()),
     };
-    let inward = match attended {
+    let inward = match attended.and_then(|inward| commanded.map(|()| inward)) {
         Ok(inward) => inward,
         Err(failure) => {
             prepared.discard().await;
+            away.close().await;
             return Err(failure);
         }
     };
@@ -251,7 +264,26 @@ pub async fn enter(
     let Prepared { id, name, ran_out, .. } = &prepared;
     let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
     let (lent, granted) = (lent.variables, image.granted.clone());
-    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent, inward, granted })
+    Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent, inward, granted, away })
+}
+
+/// What a devcontainer gives to the agent alone, and what it takes away.
+fn granted_to(granted: Option<&devcontainer::Granted>) -> Result<(BTreeMap<String, String>, Vec<String>), Failure> {
+    granted.map_or_else(|| Ok((BTreeMap::new(), Vec::new())), |granted| Ok((granted.variables()?, granted.unset())))
+}
+
+/// Leaves out what is on this machine, and gives what is left out, in words. It cannot be mounted on another, and a
+/// socket of this one even less.
+fn without_folders_of_ours(wish: &mut Wish) -> Vec<String> {
+    let mut left_out = Vec::new();
+    wish.mounts.retain(|mount| match &mount.source {
+        MountSource::Volume(_) => true,
+        MountSource::Path(path) => {
+            left_out.push(format!("{} is not inside: the engine is on another machine", path.display()));
+            false
+        }
+    });
+    left_out
 }
 
 /// What a workspace brings along into every container.
@@ -263,7 +295,7 @@ struct Ground {
 }
 
 /// Takes the guard's baseline, and gives the conversations to `holder`.
-async fn ground(order: &Order, rootless: bool, holder: owner::Owner) -> Result<Ground, Failure> {
+async fn ground(order: &Order, rootless: bool, holder: owner::Owner, news: &impl Fn(News)) -> Result<Ground, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let folder = surroundings.claude_folder(&workspace);
@@ -279,6 +311,9 @@ async fn ground(order: &Order, rootless: bool, holder: owner::Owner) -> Result<G
     let (handed, bucket, git_common_dir, groups) = looked.await.map_err(|error| start_failed(&error.to_string()))??;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
     let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
+    if !groups.is_empty() {
+        news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&groups))));
+    }
     Ok(Ground { bucket, git_common_dir, groups })
 }
 
@@ -308,8 +343,12 @@ impl Gate {
     /// # Errors
     /// A [`Failure`] where the conversation's files cannot be given to the agent's user, or a variable not to the
     /// agent; the container is then removed.
-    pub async fn open(self, id: String) -> Result<Process, Failure> {
-        let Self { held: _, prepared, order, holder, lent, inward, granted } = self;
+    pub async fn open(
+        self,
+        id: String,
+        tell: impl Fn(Told) + Send + Sync + Clone + 'static,
+    ) -> Result<Process, Failure> {
+        let Self { held: _, prepared, order, holder, lent, inward, granted, away } = self;
         let surroundings = &order.surroundings;
         let workspace = order.workspace.path().to_path_buf();
         let folder = surroundings.claude_folder(&workspace);
@@ -319,26 +358,27 @@ impl Gate {
             (handed, sessions::take_up(&folder, &workspace, id))
         });
         let released = match looked.await {
+            // What the host's agent has done last has to be there when the next one reads it.
             Ok((Ok(()), conversation)) => {
-                let (mut given, unset) = match granted.as_ref().map(|granted| (granted.variables(), granted.unset())) {
-                    Some((Ok(given), unset)) => (given, unset),
-                    Some((Err(failure), _)) => {
-                        prepared.discard().await;
-                        return Err(failure);
+                match away.catch_up(&tell).await.and_then(|()| granted_to(granted.as_deref())) {
+                    Ok((mut given, unset)) => {
+                        // The user's own word counts more than the project's.
+                        given.extend(variables(&order).0);
+                        given.extend(lent.0);
+                        inward.rewrite(&mut given);
+                        let released = prepared.release_without(&given, &unset, &conversation.args());
+                        return released
+                            .map(|process| away.follow(process, tell))
+                            .map_err(|error| Failure::from(&error));
                     }
-                    None => (BTreeMap::new(), Vec::new()),
-                };
-                // The user's own word counts more than the project's.
-                given.extend(variables(&order).0);
-                given.extend(lent.0);
-                inward.rewrite(&mut given);
-                let released = prepared.release_without(&given, &unset, &conversation.args());
-                return released.map_err(|error| Failure::from(&error));
+                    Err(failure) => failure,
+                }
             }
             Ok((Err((path, error)), _)) => bad_mount(&format!("{} cannot be used: {error}", path.display())),
             Err(error) => start_failed(&error.to_string()),
         };
         prepared.discard().await;
+        away.close().await;
         Err(released)
     }
 
@@ -349,7 +389,9 @@ impl Gate {
 
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
     pub async fn discard(self) -> Exit {
-        self.prepared.discard().await
+        let exit = self.prepared.discard().await;
+        self.away.close().await;
+        exit
     }
 }
 
@@ -449,6 +491,9 @@ fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
 
 fn mounts(wish: &Wish) -> String {
     let own = wish.workspace.display();
+    if !wish.stand_ins.is_empty() {
+        return format!("a copy of {own} → /workspace\na copy of its conversations → ~/.claude/projects");
+    }
     let twice = wish.workspace != Path::new(spec::WORKSPACE) && spec::is_at_own_path(&wish.workspace);
     let mut lines = vec![format!("{own} → /workspace{}", if twice { " and the same path" } else { "" })];
     if let Some(common) = wish.git_common_dir.as_ref().filter(|common| spec::is_at_own_path(common)) {

@@ -292,6 +292,7 @@ impl Actor {
             Message::Refresh => self.on_refresh(),
             Message::AnswerGuard(answer) => self.on_answer_guard(answer),
             Message::AnswerTrust { decision } => self.on_answer_trust(decision),
+            Message::AnswerConflict { path, theirs } => self.on_answer_conflict(path, theirs),
             Message::Rebuild { fresh } => self.on_rebuild(fresh),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),

@@ -396,6 +396,7 @@ impl Actor {
         let turn = std::mem::replace(&mut self.turn, TurnView::Idle);
         self.transcript.end_turn((turn != TurnView::Idle).then_some(reason.as_str()));
         self.transcript.forget_process();
+        self.flip.syncing.failure = exit.unsynced.as_deref().cloned();
         if let Some(why) = leaving {
             self.on_left(why, exit.left);
             return;
@@ -412,7 +413,10 @@ impl Actor {
                 self.slot = Slot::Failed(failure);
             }
             Place::Container => {
-                let left = if exit.left { format!(" {}.", RunError::Left) } else { String::new() };
+                let mut left = if exit.left { format!(" {}.", RunError::Left) } else { String::new() };
+                if let Some(unsynced) = self.flip.syncing.failure.take() {
+                    left = format!("{left} {}: {}", unsynced.title, unsynced.cause);
+                }
                 self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure }, exit.left);
             }
         }

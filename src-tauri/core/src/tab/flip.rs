@@ -15,14 +15,16 @@ use super::Message;
 use super::actor::{Actor, Deadline, Done};
 use super::agent::{Leaving, Slot};
 use super::rebuild::Rebuild;
+use super::syncing::Syncing;
 use super::view::{BuildStep, ContainerView};
 use crate::container::run::{Phase, RunError};
 use crate::container::spec;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
-use crate::place::container::{self, Gate, Image, News, Order};
+use crate::place::container::{self, Gate, Image, News};
 use crate::process::Process;
+use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
 use crate::trust::{Question, Reply};
 
@@ -40,13 +42,17 @@ pub(crate) enum Report {
     /// The image is there, or not.
     Prepared { entered: u32, result: Result<Image, Failure> },
     /// The container has started and waits at the gate, or not.
-    Entered { entered: u32, result: Result<Gate, Failure> },
+    Entered { entered: u32, result: Result<Box<Gate>, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
     /// A new image for the container that runs is there, or not.
     Rebuilt { entered: u32, result: Result<Image, Failure> },
     /// What the running container's image is made from has changed.
     Changed { entered: u32 },
+    /// How it goes with files that are kept the same with another machine's.
+    Sync(Told),
+    /// The user has chosen between two versions of a file.
+    Chosen(Result<Vec<Conflict>, SyncError>),
     /// What was cancelled or left over is gone, unless the engine left it.
     Cleared { left: bool },
 }
@@ -84,6 +90,7 @@ pub(super) struct Flip {
     /// Of a tab that an instance which died has left: true where it was in a container, and has to go back there.
     taken_up: Option<bool>,
     pub(super) rebuild: Rebuild,
+    pub(super) syncing: Syncing,
 }
 
 impl Default for Flip {
@@ -109,6 +116,7 @@ impl Default for Flip {
             preparing: None,
             taken_up: None,
             rebuild: Rebuild::default(),
+            syncing: Syncing::default(),
         }
     }
 }
@@ -124,6 +132,14 @@ impl Flip {
 
     pub(super) fn take_up(&mut self, container: bool) {
         self.taken_up = Some(container);
+    }
+
+    /// Sets what is known by a name.
+    pub(super) fn states(&mut self, name: &str, value: String) {
+        match self.facts.iter_mut().find(|(known, _)| known == name) {
+            Some(fact) => fact.1 = value,
+            None => self.facts.push((name.to_owned(), value)),
+        }
     }
 
     /// Says what is waited for.
@@ -176,6 +192,7 @@ impl Flip {
             took: self.took,
             has_log: !self.log.is_empty(),
             image_changed: self.rebuild.has_changed(),
+            conflicts: self.syncing.conflicts.clone(),
         }
     }
 }
@@ -249,6 +266,9 @@ impl Actor {
 
     /// The agent in the container has exited and its container is gone, unless the engine `left` it.
     pub(super) fn on_container_left(&mut self, left: bool) {
+        if let Some(failure) = self.flip.syncing.failure.take() {
+            self.drive(Event::Failed(failure));
+        }
         if left {
             self.drive(Event::Failed(Failure::from(&RunError::Left)));
         }
@@ -310,6 +330,8 @@ impl Actor {
             }
             Report::Entered { entered, result } => self.on_entered(entered, result),
             Report::Opened { entered, result } => self.on_opened(entered, result),
+            Report::Sync(told) => self.on_sync(told),
+            Report::Chosen(result) => self.on_chosen(result),
             Report::Cleared { left } => {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
@@ -320,15 +342,15 @@ impl Actor {
         }
     }
 
-    fn on_entered(&mut self, entered: u32, result: Result<Gate, Failure>) {
+    fn on_entered(&mut self, entered: u32, result: Result<Box<Gate>, Failure>) {
         self.flip.entering = self.flip.entering.saturating_sub(1);
         match result {
             Ok(gate) if self.is_wanted(entered) => {
                 self.life.holds(gate.held());
-                self.flip.gate = Some(gate);
+                self.flip.gate = Some(*gate);
                 self.open_gate();
             }
-            Ok(gate) => self.clear(gate),
+            Ok(gate) => self.clear(*gate),
             Err(failure) if self.is_wanted(entered) => self.drive(Event::Failed(failure)),
             Err(_) => self.come_to_rest(),
         }
@@ -362,10 +384,7 @@ impl Actor {
                 tracing::debug!(tab = %self.id, phase, "container");
                 self.flip.phase = Some(phase);
             }
-            News::Fact(name, value) => match self.flip.facts.iter_mut().find(|(known, _)| *known == name) {
-                Some(fact) => fact.1 = value,
-                None => self.flip.facts.push((name.to_owned(), value)),
-            },
+            News::Fact(name, value) => self.flip.states(name, value),
             News::Step(step) => self.flip.step = Some(step),
             News::Asks(question, reply) => self.asks_for_trust(question, reply),
             News::Hurry(false) => self.forget_deadline(Deadline::Container(self.flip.entered)),
@@ -460,19 +479,6 @@ impl Actor {
         }
     }
 
-    fn prepare(&mut self) {
-        self.flip.facts.clear();
-        self.flip.took = None;
-        self.flip.step = None;
-        self.flip.image = None;
-        let entered = self.flip.entered;
-        let order = Order { fresh: self.flip.rebuild.take_fresh(), ..self.order() };
-        let news = self.news();
-        self.flip.preparing = self.task(async move {
-            Done::Container(Box::new(Report::Prepared { entered, result: container::prepare(&order, news).await }))
-        });
-    }
-
     /// The pause before a start is over.
     pub(super) fn on_paused(&mut self, entered: u32) {
         if entered == self.flip.entered && self.flip.state == State::Starting {
@@ -502,7 +508,7 @@ impl Actor {
         if let Some(reports) = self.reports() {
             self.flip.entering += 1;
             tokio::spawn(async move {
-                let result = container::enter(&order, &image, news).await;
+                let result = container::enter(&order, &image, news).await.map(Box::new);
                 let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Entered { entered, result }))));
             });
         }
@@ -520,9 +526,10 @@ impl Actor {
         let (Some(gate), Some(reports)) = (self.flip.gate.take(), self.reports()) else { return };
         let (entered, conversation) = (self.flip.entered, self.conversation_at(Place::Container));
         tracing::debug!(tab = %self.id, "letting the agent in the container begin");
+        let told = self.tells_of_sync();
         self.flip.entering += 1;
         tokio::spawn(async move {
-            let result = gate.open(conversation).await;
+            let result = gate.open(conversation, told).await;
             let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Opened { entered, result }))));
         });
     }
@@ -569,20 +576,6 @@ impl Actor {
             Some(format!("Image {image}. The project is at /workspace{too}.")),
         );
         self.deliver();
-    }
-
-    fn clear(&mut self, gate: Gate) {
-        self.clearing(async move { gate.discard().await.left });
-    }
-
-    /// Waits for the end of something that is not wanted any more; `work` says whether the engine has left it.
-    fn clearing(&mut self, work: impl Future<Output = bool> + Send + 'static) {
-        let Some(reports) = self.reports() else { return };
-        self.flip.clearing += 1;
-        tokio::spawn(async move {
-            let left = work.await;
-            let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Cleared { left }))));
-        });
     }
 }
 

@@ -119,6 +119,8 @@ pub struct ContainerView {
     pub has_log: bool,
     /// True where what the running container's image is made from has changed since.
     pub image_changed: bool,
+    /// Files that have changed here and in a container on another machine, and wait for a choice.
+    pub conflicts: Vec<crate::sync::Conflict>,
 }
 
 /// How far a build is.

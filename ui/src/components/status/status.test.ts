@@ -69,6 +69,26 @@ describe("the Container button", () => {
   });
 });
 
+describe("files that have changed on both sides", () => {
+  it("are named with both versions, and each waits for its own choice", async () => {
+    const { host } = await show("sync-conflicts");
+    const answer = vi.spyOn(host, "answerConflict");
+    await hover();
+    const text = one("sync-conflicts").textContent ?? "";
+    expect(text).toContain("2 files changed on both sides");
+    expect(text, "yours is named").toContain("/home/ada/parser/src/parser.rs");
+    expect(text, "and theirs").toContain("conflicts/parser-4f2a9c10/1795272000000/src/parser.rs");
+    all("use-theirs")[0]?.click();
+    await pass(0);
+    expect(answer).toHaveBeenLastCalledWith(expect.any(String), "src/parser.rs", true);
+    expect(one("sync-conflicts").textContent).toContain("1 file changed on both sides");
+    one("use-mine").click();
+    await pass(0);
+    expect(answer).toHaveBeenLastCalledWith(expect.any(String), "notes.md", false);
+    expect(all("sync-conflicts"), "nothing is asked any more").toHaveLength(0);
+  });
+});
+
 describe("the details", () => {
   it("open on hover within half a second, and go when the pointer has gone", async () => {
     await show("running");

@@ -56,6 +56,7 @@ export function off(): Container {
     hostAgent: false,
     hasLog: false,
     imageChanged: false,
+    conflicts: [],
   };
 }
 

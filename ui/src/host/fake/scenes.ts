@@ -1,5 +1,6 @@
 // The scenes that the fake host can begin with: every state of the page has one.
 import type { Failure } from "../wire/Failure";
+import type { SyncConflict } from "../wire/SyncConflict";
 import type { WindowState } from "../wire/WindowState";
 import { FACTS, off, tool } from "./parts";
 import { FakeTab } from "./tab";
@@ -42,6 +43,7 @@ const SCENES: Record<string, () => Scene> = {
   building: () => withTabs([contained({ state: "building" })]),
   starting: () => withTabs([contained({ state: "starting" })]),
   running: () => withTabs([contained({ state: "running" })]),
+  "sync-conflicts": () => withTabs([inConflict()]),
   stopping: () => withTabs([contained({ state: "stopping" })]),
   "build-failed": () => withTabs([broken(true)]),
   crashed: () => withTabs([broken(false)]),
@@ -390,6 +392,20 @@ function contained(change: { state: "building" | "starting" | "running" | "stopp
     case "stopping":
       made.contain({ ...common, phase: "Removing the container" });
   }
+  return made;
+}
+
+function inConflict(): FakeTab {
+  const made = contained({ state: "running" });
+  const kept = "/home/ada/.local/share/gemra/conflicts/parser-4f2a9c10/1795272000000";
+  const one = (path: string, removed: boolean): SyncConflict => ({
+    path,
+    mine: `/home/ada/parser/${path}`,
+    mineIs: removed ? "removed" : "a file",
+    theirs: `${kept}/${path}`,
+    theirsIs: "a file",
+  });
+  made.contain({ conflicts: [one("src/parser.rs", false), one("notes.md", true)] });
   return made;
 }
 

@@ -252,6 +252,13 @@ export class FakeTab {
     else this.#build();
   }
 
+  answerConflict(path: string, theirs: boolean): void {
+    const conflicts = this.view.container.conflicts.filter((one) => one.path !== path);
+    this.show({ container: { ...this.view.container, conflicts } });
+    const whose = theirs ? "the container's" : "yours";
+    this.add({ kind: "notice", topic: "info", text: `${path} is ${whose} now.`, detail: null });
+  }
+
   useHost(): void {
     this.contain({ ...off(), hasLog: this.log.length > 0 });
     this.add({ kind: "notice", topic: "host", text: "The agent runs on this machine now.", detail: null });

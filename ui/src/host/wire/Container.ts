@@ -3,6 +3,7 @@ import type { BuildStep } from "./BuildStep";
 import type { ContainerState } from "./ContainerState";
 import type { Fact } from "./Fact";
 import type { Failure } from "./Failure";
+import type { SyncConflict } from "./SyncConflict";
 
 /**
  * The Container button and its details.
@@ -35,4 +36,8 @@ hasLog: boolean,
 /**
  * True where what the running container's image is made from has changed since.
  */
-imageChanged: boolean, };
+imageChanged: boolean, 
+/**
+ * Files that have changed here and in a container on another machine, and wait for a choice.
+ */
+conflicts: Array<SyncConflict>, };

@@ -171,6 +171,7 @@ pub(super) async fn supervise(mut watched: Watched) {
         memory_untold: !quirks::tells_of_memory(watched.engine.about()),
         stderr,
         left: removed.is_err(),
+        unsynced: None,
     }));
 }
 

@@ -283,3 +283,29 @@ fn impossible_wishes_are_refused() {
         assert!(error.contains(part), "{error:?} says {part:?}");
     }
 }
+
+#[test]
+fn where_the_engine_cannot_see_the_hosts_folders_volumes_stand_for_them() {
+    let folders = ["/home/me/project", "/home/me/.claude/projects/-home-me-project", "/home/me/repository/.git"];
+    let plan = made(|wish| {
+        wish.git_common_dir = Some(folders[2].into());
+        wish.stand_ins = folders.iter().map(|folder| (folder.into(), format!("copy of {folder}"))).collect();
+    });
+    let all = host(&plan).mounts.as_deref().unwrap();
+    assert!(
+        all.iter().all(|mount| mount.typ == Some(MountType::VOLUME)),
+        "nothing of this machine's is named: {all:?}"
+    );
+    let copies: Vec<_> = all.iter().filter(|mount| mount.source.as_deref().unwrap().starts_with("copy of")).collect();
+    assert_eq!(copies.len(), 4, "the workspace twice, its conversations and its repository");
+    for mount in copies {
+        let options = mount.volume_options.as_ref();
+        assert_eq!(options.and_then(|options| options.no_copy), Some(true), "the image's files stay out of {mount:?}");
+    }
+    let targets: Vec<_> = all.iter().filter_map(|mount| mount.target.as_deref()).collect();
+    for target in
+        ["/workspace", "/home/me/project", "/home/node/.claude/projects/-workspace", "/home/me/repository/.git"]
+    {
+        assert!(targets.contains(&target), "{target} is where it is with a bind mount: {targets:?}");
+    }
+}

@@ -1,5 +1,6 @@
 //! What a container is wished for, in the tab's words.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -66,6 +67,8 @@ pub struct Wish {
     pub platform: Option<String>,
     /// What the project's devcontainer asks for, as far as it may.
     pub asked: super::Asked,
+    /// Volumes that stand for folders of the host, at an engine that cannot see these.
+    pub stand_ins: BTreeMap<PathBuf, String>,
     /// More variables that are no secrets: `inspect` shows them.
     pub environment: Vec<(String, String)>,
     /// The agent's arguments. Never secrets.

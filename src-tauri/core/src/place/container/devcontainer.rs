@@ -9,6 +9,7 @@ use bollard::query_parameters::CommitContainerOptionsBuilder;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::away::Away;
 use super::commands::Inside;
 use super::project::{Said, allowed, narrow, widening};
 use super::{Image, News, Order};
@@ -121,6 +122,7 @@ pub(super) async fn prepare(
         platform,
         made: None,
         granted: Some(granted.into()),
+        away: Away::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::away::Away;
 use super::project::Said;
 use super::{Image, News, Order, devcontainer, labels};
 use crate::agent::claude::find;
@@ -120,6 +121,7 @@ pub(super) async fn build(
         platform,
         made: Some(Arc::new(made)),
         granted: None,
+        away: Away::default(),
     })
 }
 
@@ -193,6 +195,7 @@ async fn named(
         platform,
         made: None,
         granted: None,
+        away: Away::default(),
     })
 }
 

@@ -5,9 +5,26 @@ use super::super::actor::{Actor, Done};
 use super::super::agent::Launched;
 use super::Report;
 use crate::place::Place;
-use crate::place::container::{News, Order};
+use crate::place::container::{self, Gate, News, Order};
 
 impl Actor {
+    pub(super) fn prepare(&mut self) {
+        self.flip.facts.clear();
+        self.flip.took = None;
+        self.flip.step = None;
+        self.flip.image = None;
+        let entered = self.flip.entered;
+        let order = Order { fresh: self.flip.rebuild.take_fresh(), ..self.order() };
+        let news = self.news();
+        self.flip.preparing = self.task(async move {
+            let result = match container::prepare(&order, news.clone()).await {
+                Ok(image) => container::send(&order, &image, news).await.map(|()| image),
+                Err(failure) => Err(failure),
+            };
+            Done::Container(Box::new(Report::Prepared { entered, result }))
+        });
+    }
+
     pub(in crate::tab) fn order(&self) -> Order {
         let Launched { model, mode } = self.launched.clone();
         Order {
@@ -30,5 +47,19 @@ impl Actor {
                 let _ = reports.send(Message::Done(Done::Container(Box::new(Report::News { entered, news }))));
             }
         }
+    }
+
+    pub(super) fn clear(&mut self, gate: Gate) {
+        self.clearing(async move { gate.discard().await.left });
+    }
+
+    /// Waits for the end of something that is not wanted any more; `work` says whether the engine has left it.
+    pub(super) fn clearing(&mut self, work: impl Future<Output = bool> + Send + 'static) {
+        let Some(reports) = self.reports() else { return };
+        self.flip.clearing += 1;
+        tokio::spawn(async move {
+            let left = work.await;
+            let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Cleared { left }))));
+        });
     }
 }

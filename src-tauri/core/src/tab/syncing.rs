@@ -1,0 +1,99 @@
+//! What a tab hears of files that are kept the same with another machine's: how it stands, what has changed on both
+//! sides, and what the user chooses. How files are carried is not known here.
+
+use super::Message;
+use super::actor::{Actor, Deadline, Done};
+use super::flip::Report;
+use crate::container::state::State;
+use crate::failure::Failure;
+use crate::sync::{Conflict, SyncError, Told};
+use crate::transcript::Topic;
+
+/// The name of the fact that says how it stands.
+const FILES: &str = "Files";
+
+/// What is known of it.
+#[derive(Debug, Default)]
+pub(super) struct Syncing {
+    /// What waits for the user's choice.
+    pub(super) conflicts: Vec<Conflict>,
+    /// Why what the agent has written last is not here.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Actor {
+    pub(super) fn on_sync(&mut self, told: Told) {
+        let moving = self.flip.is_moving();
+        match told {
+            Told::Doing(words) if moving => self.flip.waits_for(&words),
+            Told::Doing(_) => {}
+            Told::Same { words, conflicts } => {
+                if !self.flip.state().is_off() {
+                    self.flip.states(FILES, words);
+                }
+                self.tell_conflicts(conflicts);
+            }
+            Told::Failed(failure) => {
+                let words = format!("not kept the same at the moment; it is tried again. {}", failure.cause);
+                self.flip.states(FILES, words);
+            }
+            Told::Last => {
+                if matches!(self.flip.state(), State::Stopping { .. }) {
+                    // It takes what the network takes, and gives up by itself where nothing moves.
+                    self.forget_deadline(Deadline::Container(self.flip.entered()));
+                    self.flip.waits_for("Bringing back what the agent has written");
+                }
+            }
+        }
+    }
+
+    /// The user has chosen between two versions of a file.
+    pub(super) fn on_answer_conflict(&mut self, path: String, theirs: bool) {
+        #[cfg(unix)]
+        {
+            let Some(reports) = self.reports() else { return };
+            let (store, here) = (self.surroundings.sync().clone(), self.workspace.path().to_path_buf());
+            tokio::spawn(async move {
+                let chosen = store.answer(&here, &path, theirs).await;
+                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Chosen(chosen)))));
+            });
+        }
+        #[cfg(not(unix))]
+        let _ = (path, theirs);
+    }
+
+    pub(super) fn on_chosen(&mut self, chosen: Result<Vec<Conflict>, SyncError>) {
+        match chosen {
+            // Those of other folders than the workspace are told by the next round.
+            Ok(left) => self.flip.syncing.conflicts = left,
+            Err(error) => {
+                let words = "A file that has changed on both sides was left as it is.";
+                self.transcript.notice(Topic::Warning, words, Some(format!("{error}.")));
+            }
+        }
+    }
+
+    /// What a session of the tab's tells, for as long as the tab is there.
+    pub(super) fn tells_of_sync(&self) -> impl Fn(Told) + Send + Sync + Clone + 'static {
+        let reports = self.reports().map(|reports| reports.downgrade());
+        move |told| {
+            if let Some(reports) = reports.as_ref().and_then(tokio::sync::mpsc::WeakUnboundedSender::upgrade) {
+                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Sync(told)))));
+            }
+        }
+    }
+
+    fn tell_conflicts(&mut self, conflicts: Vec<Conflict>) {
+        let known = |one: &&Conflict| self.flip.syncing.conflicts.iter().any(|known| known.path == one.path);
+        let new: Vec<String> = conflicts.iter().filter(|one| !known(one)).map(Conflict::in_words).collect();
+        if !new.is_empty() {
+            let words = if new.len() == 1 {
+                "A file has changed here and in the container. Neither was overwritten.".to_owned()
+            } else {
+                format!("{} files have changed here and in the container. None was overwritten.", new.len())
+            };
+            self.transcript.notice(Topic::Warning, words, Some(new.join("\n")));
+        }
+        self.flip.syncing.conflicts = conflicts;
+    }
+}
