@@ -35,7 +35,7 @@ pub(crate) enum Report {
     /// How it goes.
     News { entered: u32, news: News },
     /// The image is there, or not.
-    Prepared { entered: u32, result: Result<Image, Failure> },
+    Prepared { entered: u32, result: Result<Box<Image>, Failure> },
     /// The container has started and waits at the gate, or not.
     Entered { entered: u32, result: Result<Box<Gate>, Failure> },
     /// The agent in the container has begun, or not.
@@ -269,7 +269,7 @@ impl Actor {
                 self.flip.preparing = None;
                 match result {
                     Ok(image) => {
-                        self.flip.image = Some(image);
+                        self.flip.image = Some(*image);
                         self.drive(Event::ImageReady);
                     }
                     Err(failure) => self.drive(Event::Failed(failure)),
@@ -409,7 +409,7 @@ impl Actor {
         let order = self.order();
         let news = self.news();
         self.flip.preparing = self.task(async move {
-            Done::Container(Report::Prepared { entered, result: container::prepare(&order, news).await })
+            Done::Container(Report::Prepared { entered, result: container::prepare(&order, news).await.map(Box::new) })
         });
     }
 
