@@ -7,6 +7,8 @@ mod archive;
 #[cfg(unix)]
 mod compare;
 #[cfg(unix)]
+mod links;
+#[cfg(unix)]
 mod manifest;
 #[cfg(unix)]
 mod remote;

@@ -224,7 +224,7 @@ mod tests {
             (EntryType::Regular, "/etc/passwd", "bad"),
             (EntryType::Symlink, "stage/1", "/etc"),
             (EntryType::Link, "stage/2", "/etc/passwd"),
-            (EntryType::Fifo, "stage/3", ""),
+            (EntryType::Fifo, "stage/3", "nothing"),
             (EntryType::Regular, "stage/4", "good"),
         ]);
         let mut seen = Vec::new();

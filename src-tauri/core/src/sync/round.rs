@@ -1,26 +1,28 @@
 //! One round over one tree: looks at both sides, carries what has changed on one of them, keeps what has changed on
 //! both, and remembers what is the same now. It does not know when rounds are due.
 
+mod bring;
+
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::archive::Parcel;
 use super::compare::{Change, Plan, compare};
-use super::manifest::{Entry, PERMISSIONS, parent};
+use super::links::stays_inside;
+use super::manifest::{Entry, PERMISSIONS};
 use super::remote::{Before, Companion, Deed, Done, Listing, Task};
 use super::rules::{FILES, OURS, Rules};
 use super::scan::{Known, LARGEST, Seen, Side, scan};
 use super::store::{Clash, Record, Store};
-use super::tree::{Refused, Tree};
+use super::tree::Tree;
 use super::{Conflict, SyncError};
 use crate::owner::Owner;
+use bring::{Step, Written, batches, put, remember, without_bytes};
 
 /// How often both sides are looked at in one round, where something changes meanwhile.
 const LOOKS: usize = 5;
-/// How many files are fetched at once, and how many bytes: they need room for a copy there.
-const FETCHED: (usize, u64) = (2000, 1024 * 1024 * 1024);
 /// How many folders need not be listed there because the rules name them.
 const PRUNED: usize = 200;
 /// The kinds of files, as the listing gives them.
@@ -487,113 +489,6 @@ impl Root {
     }
 }
 
-/// What is done here for one change.
-#[derive(Debug, Clone)]
-struct Step {
-    path: String,
-    /// What was here when it was looked at.
-    before: Option<String>,
-    here: Option<Entry>,
-    there: Option<Seen>,
-}
-
-impl Step {
-    fn of(change: &Change, looked: &Looked) -> Self {
-        Self {
-            path: change.path.clone(),
-            before: looked.here.seen.get(&change.path).map(|seen| seen.stamp.clone()),
-            here: change.here.clone(),
-            there: looked.there.seen.get(&change.path).cloned(),
-        }
-    }
-
-    /// True where what is here has to go before what is there can take its place.
-    fn goes_first(&self) -> bool {
-        let is_folder = |entry: &Entry| entry.is_folder();
-        match (&self.here, &self.there) {
-            (Some(_), None) => true,
-            (Some(here), Some(there)) => is_folder(here) != is_folder(&there.entry),
-            (None, _) => false,
-        }
-    }
-}
-
-/// What was written here.
-#[derive(Debug, Default)]
-struct Written {
-    done: Vec<(String, Option<Entry>)>,
-    /// Folders that were to go and hold something that is not carried.
-    stayed: usize,
-    late: bool,
-    failed: Option<(String, String)>,
-}
-
-impl Written {
-    fn note(&mut self, path: &str, done: Result<Option<Entry>, Refused>) {
-        match done {
-            Ok(entry) => self.done.push((path.to_owned(), entry)),
-            Err(Refused::Changed) => self.late = true,
-            Err(Refused::Failed(error)) => {
-                self.failed.get_or_insert((path.to_owned(), error.to_string()));
-            }
-        }
-    }
-
-    fn take(&mut self, other: Self) {
-        self.done.extend(other.done);
-        self.stayed += other.stayed;
-        self.late |= other.late;
-        if self.failed.is_none() {
-            self.failed = other.failed;
-        }
-    }
-
-    fn remembered(&self, record: &mut Record) -> usize {
-        for (path, entry) in &self.done {
-            remember(record, path, entry.clone());
-        }
-        self.done.len()
-    }
-}
-
-/// Everything that needs no bytes of the other side's: removals first, the deepest before what they are in.
-fn without_bytes(tree: &Tree, steps: &[Step]) -> Written {
-    let mut written = Written::default();
-    for step in steps.iter().rev().filter(|step| step.goes_first()) {
-        let folder = step.here.as_ref().is_some_and(Entry::is_folder);
-        let gone = if folder {
-            tree.remove_folder(&step.path)
-        } else {
-            tree.remove(&step.path, step.before.as_deref()).map(|()| true)
-        };
-        match gone {
-            Ok(true) if step.there.is_none() => written.note(&step.path, Ok(None)),
-            Ok(true) => {}
-            Ok(false) => written.stayed += 1,
-            Err(refused) => written.note(&step.path, Err(refused)),
-        }
-    }
-    for step in steps {
-        let before = step.before.as_deref().filter(|_| !step.goes_first());
-        let Some(there) = &step.there else { continue };
-        let done = match &there.entry {
-            Entry::Folder => tree.put_folder(&step.path, there.mode),
-            Entry::Link { target } => tree.put_link(&step.path, target, before),
-            Entry::File { .. } => continue,
-        };
-        written.note(&step.path, done.map(|()| Some(there.entry.clone())));
-    }
-    written
-}
-
-fn put(tree: &Tree, step: &Step, bytes: &mut dyn std::io::Read) -> Result<Option<Entry>, Refused> {
-    let Some(there) = &step.there else { return Err(Refused::Changed) };
-    let before = step.before.as_deref().filter(|_| !step.goes_first());
-    let mut bytes = bytes;
-    let copied = tree.put_file(&step.path, (there.mode, there.modified), before, &mut bytes, LARGEST)?;
-    Ok(Some(Entry::File { digest: copied.digest, mode: there.mode }))
-}
-
 /// What has to go there before something else can come, and what goes for good; the deepest first.
 fn removals(looked: &Looked, changes: &[Change]) -> Vec<Task> {
     let goes = |change: &&Change| match (&change.here, &change.there) {
@@ -626,28 +521,6 @@ fn first_the_rules(plan: &mut Plan) -> bool {
     true
 }
 
-/// True where a link at `path` leads to something within the tree: it may go up first, as far as the tree goes, and
-/// then only down, because what goes up behind another link goes up from where that leads.
-pub(super) fn stays_inside(path: &str, target: &str, here: &Path) -> bool {
-    let own = here.to_str().unwrap_or_default();
-    let within = |root: &str| target.strip_prefix(root).and_then(|rest| rest.strip_prefix('/'));
-    if target.starts_with('/') {
-        // The tree has its own path there too.
-        return within(own).is_some_and(|rest| !rest.split('/').any(|part| part == ".."));
-    }
-    let mut depth = parent(path).map_or(0, |folder| folder.split('/').count());
-    let mut down = false;
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." if down || depth == 0 => return false,
-            ".." => depth -= 1,
-            _ => down = true,
-        }
-    }
-    true
-}
-
 fn entry(kind: u32, value: String, mode: u32) -> Entry {
     if kind == 0o120_000 {
         Entry::Link { target: value }
@@ -662,34 +535,6 @@ fn as_sent(entry: Entry, digest: Option<&String>) -> Option<Entry> {
         Entry::File { mode, .. } => Some(Entry::File { digest: digest?.clone(), mode }),
         entry => Some(entry),
     }
-}
-
-fn remember(record: &mut Record, path: &str, entry: Option<Entry>) {
-    match entry {
-        Some(entry) => drop(record.base.insert(path.to_owned(), entry)),
-        None => drop(record.base.remove(path)),
-    }
-    record.clashes.remove(path);
-}
-
-fn batches(steps: Vec<Step>) -> Vec<Vec<Step>> {
-    let (most, bytes) = FETCHED;
-    let mut all: Vec<Vec<Step>> = Vec::new();
-    let mut sum = 0_u64;
-    for step in steps {
-        let length = step.there.as_ref().map_or(0, |seen| seen.length);
-        match all.last_mut() {
-            Some(last) if last.len() < most && sum + length <= bytes => {
-                sum += length;
-                last.push(step);
-            }
-            _ => {
-                sum = length;
-                all.push(vec![step]);
-            }
-        }
-    }
-    all
 }
 
 /// "Sending 1,234 files (56 MB)".
@@ -715,29 +560,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn links_that_lead_out_are_known() {
-        let here = Path::new("/work/project");
-        let cases = [
-            ("a", "b", true),
-            ("a/b", "../c", true),
-            ("a/b", "../../c", false),
-            ("a", "..", false),
-            ("a", "/etc/passwd", false),
-            ("a", "/work/project/b", true),
-            ("a", "/work/project/../b", false),
-            ("a", "/work/projects", false),
-            // "b" may be a link to ".", above which is outside.
-            ("a", "b/../../c", false),
-            ("a", "b/../c", false),
-            ("a/b/c", "../../x/./y", true),
-            ("a", "./b//c", true),
-        ];
-        for (path, target, expected) in cases {
-            assert_eq!(stays_inside(path, target, here), expected, "{path} -> {target}");
-        }
-    }
-
-    #[test]
     fn rules_come_before_what_they_are_about() {
         let change = |path: &str| Change { path: path.to_owned(), here: None, there: Some(Entry::Folder) };
         let all = vec![change("app"), change("app/.gitignore"), change("app/node_modules/x")];
@@ -747,18 +569,5 @@ mod tests {
         assert!(plan.up.is_empty(), "and nothing else");
         let mut plan = Plan { down: vec![change("a")], ..Plan::default() };
         assert!(!first_the_rules(&mut plan) && plan.down.len() == 1, "without rules all comes at once");
-    }
-
-    #[test]
-    fn files_are_fetched_in_portions() {
-        let step = |length: u64| Step {
-            path: "a".to_owned(),
-            before: None,
-            here: None,
-            there: Some(Seen { entry: Entry::Folder, mode: 0, length, modified: 0, stamp: String::new() }),
-        };
-        let sizes = |steps: Vec<Step>| batches(steps).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes(vec![step(1); 4500]), [2000, 2000, 500], "by number");
-        assert_eq!(sizes(vec![step(FETCHED.1 - 1), step(1), step(1), step(FETCHED.1 * 2)]), [2, 1, 1], "by size");
     }
 }

@@ -168,7 +168,7 @@ impl Store {
         match (&clash.there, &clash.kept) {
             (None, _) => tree.remove(path, before.as_deref()).map_err(failed),
             (Some(Entry::Link { target }), _) => {
-                if !super::round::stays_inside(path, target, here) {
+                if !super::links::stays_inside(path, target, here) {
                     let cause = format!("theirs is a link that leads out of the workspace, to {target}");
                     return Err(SyncError::Here { path: path.to_owned(), cause });
                 }

@@ -40,13 +40,13 @@ pub(crate) enum Report {
     /// How it goes.
     News { entered: u32, news: News },
     /// The image is there, or not.
-    Prepared { entered: u32, result: Result<Image, Failure> },
+    Prepared { entered: u32, result: Result<Box<Image>, Failure> },
     /// The container has started and waits at the gate, or not.
     Entered { entered: u32, result: Result<Box<Gate>, Failure> },
     /// The agent in the container has begun, or not.
     Opened { entered: u32, result: Result<Process, Failure> },
     /// A new image for the container that runs is there, or not.
-    Rebuilt { entered: u32, result: Result<Image, Failure> },
+    Rebuilt { entered: u32, result: Result<Box<Image>, Failure> },
     /// What the running container's image is made from has changed.
     Changed { entered: u32 },
     /// How it goes with files that are kept the same with another machine's.
@@ -322,7 +322,7 @@ impl Actor {
                 self.flip.preparing = None;
                 match result {
                     Ok(image) => {
-                        self.flip.image = Some(image);
+                        self.flip.image = Some(*image);
                         self.drive(Event::ImageReady);
                     }
                     Err(failure) => self.drive(Event::Failed(failure)),
@@ -336,7 +336,7 @@ impl Actor {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
             }
-            Report::Rebuilt { entered, result } if entered == self.flip.entered => self.on_rebuilt(result),
+            Report::Rebuilt { entered, result } if entered == self.flip.entered => self.on_rebuilt(result.map(|image| *image)),
             Report::Changed { entered } if entered == self.flip.entered => self.on_image_changed(),
             Report::News { .. } | Report::Prepared { .. } | Report::Rebuilt { .. } | Report::Changed { .. } => {}
         }

@@ -65,7 +65,7 @@ impl Actor {
                 self.flip.rebuild.building = self.task(async move {
                     Done::Container(Box::new(Report::Rebuilt {
                         entered,
-                        result: container::prepare(&order, news).await,
+                        result: container::prepare(&order, news).await.map(Box::new),
                     }))
                 });
             }

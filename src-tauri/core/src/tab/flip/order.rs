@@ -18,7 +18,7 @@ impl Actor {
         let news = self.news();
         self.flip.preparing = self.task(async move {
             let result = match container::prepare(&order, news.clone()).await {
-                Ok(image) => container::send(&order, &image, news).await.map(|()| image),
+                Ok(image) => container::send(&order, &image, news).await.map(|()| Box::new(image)),
                 Err(failure) => Err(failure),
             };
             Done::Container(Box::new(Report::Prepared { entered, result }))
