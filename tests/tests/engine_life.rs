@@ -286,8 +286,12 @@ async fn an_agent_that_crashes_is_started_again_where_the_user_wants_it_and_thre
 #[tokio::test]
 async fn an_agent_that_crashes_is_an_error_where_nobody_said_otherwise() {
     let (moving, mut follow) = entered(desk()).await;
+    follow.turn("complain of the weather").await;
+    follow.logged("agent: of the weather").await;
     follow.send("die 3").await;
     let view = follow.until("it says so", |view| matches!(view.container.state, State::Error { .. })).await;
+    follow.logged("agent: told to die").await;
+    assert!(view.container.has_log, "what it said can be read while the button says error");
     assert!(matches!(view.container.state, State::Error { failure, .. } if failure.code == Code::AgentCrashed));
     assert!(!follow.notices().iter().any(|notice| notice.contains("try 1")), "nothing was tried");
     moving.quit().await;

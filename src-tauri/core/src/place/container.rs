@@ -2,6 +2,7 @@
 //! gate until nobody else holds the conversation. The engine's rooms do the work; here it is put together.
 
 mod commands;
+mod complaints;
 mod credentials;
 mod devcontainer;
 mod grant;
@@ -67,7 +68,7 @@ pub enum News {
     Fact(&'static str, String),
     /// How far the build is.
     Step(BuildStep),
-    /// The build log.
+    /// The log: of the build, and of what the agent says on stderr.
     Log {
         /// True where a new one begins.
         reset: bool,
@@ -229,7 +230,8 @@ pub async fn enter(
     notes.extend(left_out);
     notes.extend(lent.notes);
     tell_notes(&notes, &news);
-    let prepared = start(order, image, plan, news.clone()).await?;
+    let mut prepared = start(order, image, plan, news.clone()).await?;
+    complaints::hand_on(prepared.errors.take(), news.clone());
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     let attended = match (network.attend(&image.engine, &prepared, news.clone()).await, &image.granted) {
