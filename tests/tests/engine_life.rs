@@ -428,6 +428,10 @@ async fn a_turn_on_the_host_waits_until_what_another_tabs_container_wrote_was_lo
     let workspace = moving.workspace();
     let id = moving.app().open_tab("beside", workspace.display().to_string()).await.unwrap();
     let mut beside = Follow::of(moving.app().tab(&id).unwrap()).await;
+    // It begins where the project's last agent was.
+    beside.until_state(&State::Running).await;
+    beside.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+    beside.until_state(&State::Off).await;
     // A tab in a folder that a container may write to is looked at before it starts at all.
     beside.turn("say nothing has changed").await;
     inside.turn("sh echo evil >.envrc; mkdir -p lib/.git/hooks; echo evil >lib/.git/hooks/post-checkout").await;
