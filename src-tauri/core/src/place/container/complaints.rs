@@ -32,8 +32,10 @@ mod tests {
         let (errors, receiver) = mpsc::unbounded_channel();
         let (sender, mut told) = mpsc::unbounded_channel();
         hand_on(Some(receiver), move |news| drop(sender.send(news)));
-        let said: Vec<String> = (0..2 * BATCH + 1).map(|number| format!("line {number}")).collect();
-        said.iter().for_each(|line| errors.send(line.clone()).unwrap());
+        let said: Vec<String> = (0..=2 * BATCH).map(|number| format!("line {number}")).collect();
+        for line in &said {
+            errors.send(line.clone()).unwrap();
+        }
         drop(errors);
         let mut heard = Vec::new();
         while let Some(news) = told.recv().await {
