@@ -286,8 +286,12 @@ async fn an_agent_that_crashes_is_started_again_where_the_user_wants_it_and_thre
 #[tokio::test]
 async fn an_agent_that_crashes_is_an_error_where_nobody_said_otherwise() {
     let (moving, mut follow) = entered(desk()).await;
+    follow.turn("complain of the weather").await;
+    follow.logged("agent: of the weather").await;
     follow.send("die 3").await;
     let view = follow.until("it says so", |view| matches!(view.container.state, State::Error { .. })).await;
+    follow.logged("agent: told to die").await;
+    assert!(view.container.has_log, "what it said can be read while the button says error");
     assert!(matches!(view.container.state, State::Error { failure, .. } if failure.code == Code::AgentCrashed));
     assert!(!follow.notices().iter().any(|notice| notice.contains("try 1")), "nothing was tried");
     moving.quit().await;
@@ -424,6 +428,10 @@ async fn a_turn_on_the_host_waits_until_what_another_tabs_container_wrote_was_lo
     let workspace = moving.workspace();
     let id = moving.app().open_tab("beside", workspace.display().to_string()).await.unwrap();
     let mut beside = Follow::of(moving.app().tab(&id).unwrap()).await;
+    // It begins where the project's last agent was.
+    beside.until_state(&State::Running).await;
+    beside.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+    beside.until_state(&State::Off).await;
     // A tab in a folder that a container may write to is looked at before it starts at all.
     beside.turn("say nothing has changed").await;
     inside.turn("sh echo evil >.envrc; mkdir -p lib/.git/hooks; echo evil >lib/.git/hooks/post-checkout").await;

@@ -341,8 +341,10 @@ impl App {
         let holds = |tab: &Tab| tab.held().borrow().as_ref().is_some_and(|held| held.id == id);
         let ours = self.open().tabs.iter().find(|(_, tab)| holds(tab)).map(|(_, tab)| Arc::clone(tab));
         if let Some(tab) = ours {
+            let held = tab.held().borrow().clone();
             tab.toggle_container(uuid::Uuid::new_v4().to_string());
-            return Ok(());
+            let Some(held) = held else { return Ok(()) };
+            return holdings::until_gone(&held.engine, id).await.map_err(|error| Failure::from(&error));
         }
         let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
         holdings::stop(&engine, id).await.map_err(|error| Failure::from(&error))

@@ -173,7 +173,7 @@ pub(crate) struct Container {
     pub(crate) failure: Option<Failure>,
     /// True where the host's agent works behind a build, its end or an error: the tab is usable on the host.
     pub(crate) host_agent: bool,
-    /// True where there is a build log to show.
+    /// True where there is a log to show: of a build, or of what the agent said on stderr.
     pub(crate) has_log: bool,
     /// True where what the running container's image is made from has changed since.
     pub(crate) image_changed: bool,

@@ -34,7 +34,8 @@ const BUILT: Duration = Duration::from_mins(10);
 const FACT: Duration = Duration::from_mins(3);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake. It keeps
 /// its conversation where the CLI does, and writes its arguments to `argv.txt`. What the user says is `sh COMMAND`,
-/// `die CODE`, `deaf` (it answers no request any more), `eat` (all memory), or anything else, which it does not mind.
+/// `complain WORDS` (on stderr), `die CODE`, `deaf` (it answers no request any more), `eat` (all memory), or anything
+/// else, which it does not mind.
 pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -51,7 +52,11 @@ lines.on('line', line => {
     const [word, ...rest] = text.split(' ');
     fs.appendFileSync(`${process.env.CLAUDE_CONFIG_DIR}/projects/-workspace/${id}.jsonl`,
       JSON.stringify({ type: 'user', cwd: '/workspace', message: { role: 'user', content: text } }) + '\n');
-    if (word === 'die') process.exit(Number(rest[0]));
+    if (word === 'complain') console.error(rest.join(' '));
+    if (word === 'die') {
+      console.error('told to die');
+      process.exit(Number(rest[0]));
+    }
     if (word === 'deaf') deaf = true;
     if (word === 'sh') spawnSync('sh', ['-c', rest.join(' ')], { stdio: 'ignore' });
     for (const all = []; word === 'eat'; ) all.push(Buffer.alloc(4 << 20, 1));

@@ -1,4 +1,4 @@
-//! What a page that watches a tab has of it: the last view, and the notices in their order.
+//! What a page that watches a tab has of it: the last view, the notices in their order, and the log.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,6 +20,7 @@ pub struct Follow {
     pub tab: Arc<Tab>,
     view: watch::Receiver<Option<View>>,
     notices: Arc<Mutex<Vec<String>>>,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Follow {
@@ -30,7 +31,8 @@ impl Follow {
     pub async fn of(tab: Arc<Tab>) -> Self {
         let (sender, view) = watch::channel(None);
         let notices = Arc::new(Mutex::new(Vec::new()));
-        let told = Arc::clone(&notices);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (told, logged) = (Arc::clone(&notices), Arc::clone(&log));
         let sink = move |frame: Frame| {
             let (entries, views) = match frame {
                 Frame::Snapshot(snapshot) => (snapshot.entries, vec![snapshot.view]),
@@ -38,6 +40,13 @@ impl Follow {
                     match change {
                         Change::Patch(Patch::Append(entry)) => all.0.push(entry),
                         Change::View(view) => all.1.push(*view),
+                        Change::Log { reset, lines } => {
+                            let mut log = logged.lock().expect("nobody panics with it");
+                            if reset {
+                                log.clear();
+                            }
+                            log.extend(lines);
+                        }
                         _ => {}
                     }
                     all
@@ -54,7 +63,7 @@ impl Follow {
         };
         // It says nothing of what it paints: the next frame then comes a little later, and all the same.
         tab.watch(Box::new(sink)).await.expect("the tab is open");
-        Self { tab, view, notices }
+        Self { tab, view, notices, log }
     }
 
     /// Sends a message.
@@ -109,6 +118,22 @@ impl Follow {
             }
             let changed = tokio::time::timeout_at(limit, self.view.changed()).await;
             assert!(matches!(changed, Ok(Ok(()))), "a notice says {words:?}: {:#?}", self.notices());
+        }
+    }
+
+    /// Waits for this line in the log.
+    ///
+    /// # Panics
+    /// Where it never comes.
+    pub async fn logged(&mut self, line: &str) {
+        let limit = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let log = self.log.lock().expect("nobody panics with it").clone();
+            if log.iter().any(|known| known == line) {
+                return;
+            }
+            let changed = tokio::time::timeout_at(limit, self.view.changed()).await;
+            assert!(matches!(changed, Ok(Ok(()))), "the log has the line {line:?}: {log:#?}");
         }
     }
 

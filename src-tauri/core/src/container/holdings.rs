@@ -14,6 +14,10 @@ use super::{labels, run, stats};
 
 /// How long the engine may take over sizes, for which it walks through files.
 const SIZES: Duration = Duration::from_mins(1);
+/// How long an agent may take to leave its container before somebody who waits for it is told.
+const GOING: Duration = Duration::from_mins(1);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(100);
 /// Volumes that all projects share: the agents' own folder and caches.
 const SHARED: [&str; 2] = ["gemra-claude-", "gemra-cache-"];
 
@@ -170,7 +174,9 @@ async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
         all.push(Holding { kind: Kind::Container, id, name, workspace, size: size(one.size_rw), used: !ended });
     }
     for one in images {
-        let name = one.repo_tags.first().cloned().unwrap_or_else(|| one.id.chars().take(19).collect());
+        // An engine can name one that has lost its name, too: `<none>:<none>`.
+        let named = one.repo_tags.first().filter(|name| !name.contains('<')).cloned();
+        let name = named.unwrap_or_else(|| one.id.chars().take(19).collect());
         let used = used_images.contains(&one.id);
         all.push(Holding { kind: Kind::Image, id: one.id, name, workspace: None, size: size(Some(one.size)), used });
     }
@@ -236,6 +242,22 @@ pub async fn stop(engine: &Engine, id: &str) -> Result<(), EngineError> {
         return Err(refused("it is none of Gemra's, or is gone".to_owned()));
     }
     run::force_remove(engine, id).await.map_err(|error| refused(error.to_string()))
+}
+
+/// Waits until the engine has let go of a container that somebody else ends, so that a list taken then tells the truth.
+///
+/// # Errors
+/// [`EngineError`] where the engine does not answer, or has it still after [`GOING`].
+pub async fn until_gone(engine: &Engine, id: &str) -> Result<(), EngineError> {
+    let began = tokio::time::Instant::now();
+    while containers(engine, None).await?.into_iter().any(|one| one.id == id) {
+        if began.elapsed() > GOING {
+            let cause = "its agent has not left it yet".to_owned();
+            return Err(EngineError::Refused { call: "to stop a container", cause });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 fn is_shared(volume: &str) -> bool {

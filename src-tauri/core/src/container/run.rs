@@ -43,6 +43,8 @@ pub struct Prepared {
     pub notes: Vec<String>,
     /// How often a process in it was killed for want of memory, as far as the engine tells.
     pub ran_out: watch::Receiver<u32>,
+    /// What is said on stderr, line by line, until the container has ended; `None` where somebody took it.
+    pub errors: Option<mpsc::UnboundedReceiver<String>>,
     process: Process,
     gate: oneshot::Sender<String>,
 }
@@ -168,8 +170,8 @@ async fn limited<T>(phase: Phase, doing: impl Future<Output = T>) -> Result<T, R
     tokio::time::timeout(phase.limit(), doing).await.map_err(|_| RunError::Timeout { phase })
 }
 
-/// A started agent, what opens its gate, and how often something inside ran out of memory.
-type Entered = (Process, oneshot::Sender<String>, watch::Receiver<u32>);
+/// A started agent, what opens its gate, how often something inside ran out of memory, and what it says on stderr.
+type Entered = (Process, oneshot::Sender<String>, watch::Receiver<u32>, mpsc::UnboundedReceiver<String>);
 
 /// The way from a plan to a running container.
 struct Way<F> {
@@ -191,9 +193,15 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             () = cancel.cancelled() => Err(RunError::Cancelled),
         };
         match entered {
-            Ok((process, gate, ran_out)) => {
-                Ok(Prepared { id, name: self.plan.name, notes: self.notes, ran_out, process, gate })
-            }
+            Ok((process, gate, ran_out, errors)) => Ok(Prepared {
+                id,
+                name: self.plan.name,
+                notes: self.notes,
+                ran_out,
+                errors: Some(errors),
+                process,
+                gate,
+            }),
             Err(error) => {
                 if let Err(left) = remove(&self.engine, &id).await {
                     tracing::warn!(id, error = %left, "a container that did not start could not be removed");
@@ -286,9 +294,10 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let (happened_sender, happened) = watch::channel(Happened::default());
         let (ran_out_sender, ran_out) = watch::channel(0);
         let tail = Arc::new(Mutex::new(Tail::new(STDERR_TAIL)));
+        let (complaints, errors) = mpsc::unbounded_channel();
         let unreleased = CancellationToken::new();
         tokio::spawn(supervise::write(attached.input, gate_receiver, unreleased.clone(), input_lines));
-        let reader = tokio::spawn(supervise::drain(attached.output, output_lines, Arc::clone(&tail)));
+        let reader = tokio::spawn(supervise::drain(attached.output, output_lines, Arc::clone(&tail), complaints));
         let ended = tokio::spawn(supervise::verdict(Arc::clone(&self.engine), id.to_owned()));
         // A little before now, since the engine's clock may be a little behind.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).map(|now| now.as_secs().saturating_sub(2));
@@ -323,7 +332,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             tail,
             exit: exit_sender,
         }));
-        Ok((Process { input, output, exit, stop, group: None }, gate, ran_out))
+        Ok((Process { input, output, exit, stop, group: None }, gate, ran_out, errors))
     }
 
     fn refused(&self, phase: Phase, error: &bollard::errors::Error) -> RunError {

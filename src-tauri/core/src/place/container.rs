@@ -3,6 +3,7 @@
 
 mod away;
 mod commands;
+mod complaints;
 mod credentials;
 mod devcontainer;
 mod grant;
@@ -70,7 +71,7 @@ pub enum News {
     Fact(&'static str, String),
     /// How far the build is.
     Step(BuildStep),
-    /// The build log.
+    /// The log: of the build, and of what the agent says on stderr.
     Log {
         /// True where a new one begins.
         reset: bool,
@@ -241,7 +242,8 @@ pub async fn enter(
     notes.extend(lent.notes);
     notes.extend(stays_here);
     tell_notes(&notes, &news);
-    let prepared = start(order, image, plan, news.clone()).await?;
+    let mut prepared = start(order, image, plan, news.clone()).await?;
+    complaints::hand_on(prepared.errors.take(), news.clone());
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
     let attended = network.attend(&image.engine, &prepared, news.clone()).await;

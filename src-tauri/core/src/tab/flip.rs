@@ -32,7 +32,7 @@ use crate::trust::{Question, Reply};
 const STARTING: Duration = Duration::from_secs(90);
 /// How long the way back may take: the ladder's graces and the removal of the container.
 const STOPPING: Duration = Duration::from_secs(30);
-/// How much of the build log is kept, in lines.
+/// How much of the log is kept, in lines.
 const LOG_LINES: usize = 20_000;
 
 /// What tasks of the flip report.
@@ -315,7 +315,8 @@ impl Actor {
     pub(super) fn on_container(&mut self, report: Report) {
         match report {
             Report::News { entered, news } if entered == self.flip.entered => self.on_news(news),
-            Report::News { entered, news } if self.flip.state == State::Running && entered == self.flip.life => {
+            // The last words of an agent come when its end is known already.
+            Report::News { entered, news } if entered == self.flip.life && self.still_counts(&news) => {
                 self.on_news(news);
             }
             Report::Prepared { entered, result } if entered == self.flip.entered => {

@@ -201,6 +201,7 @@ impl Actor {
             return;
         }
         let place = running.place;
+        tracing::info!(tab = %self.id, ?place, "the agent has answered");
         if let Some(conversation) = self.coming.take() {
             self.renew_conversation(conversation);
         }

@@ -115,7 +115,7 @@ pub struct ContainerView {
     pub facts: Vec<(String, String)>,
     /// From the click to Running.
     pub took: Option<Duration>,
-    /// True where there is a build log.
+    /// True where there is a log: of a build, or of what the agent said on stderr.
     pub has_log: bool,
     /// True where what the running container's image is made from has changed since.
     pub image_changed: bool,

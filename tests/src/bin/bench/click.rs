@@ -1,5 +1,6 @@
 //! From the click on the Container button to `running`, against a plain `docker run` of the same thing: ten pairs, one
-//! after the other in one run, each way first in every other pair. The app's own figure is read from its log.
+//! after the other in one run, each way first in every other pair. The app's own figure is read from its log, and so is
+//! what an image costs that is there.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -11,21 +12,20 @@ use ::tests::model_api::ModelApi;
 
 use crate::plain::Plain;
 use crate::report::Row;
-use crate::{Trouble, figures, tell};
+use crate::{Trouble, figures, log, tell};
 
 const PAIRS: usize = 10;
 /// How long the image may take to be built, where it is not there yet.
 const BUILD: Duration = Duration::from_mins(15);
-/// What the app writes to its log for each flip, before the time in milliseconds.
-const LOGGED: (&str, &str) = ("click to running", "milliseconds=");
-
+/// How long an image that is there may keep the agent from starting, in milliseconds. There is nothing to compare with.
+const THERE: f64 = 20.0;
 /// What it writes where a flip failed.
 const FAILED: &str = "to=\"error\"";
 /// How often the log is looked at.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Measures the row; `keep` is where the app's log goes.
-pub(crate) async fn measure(keep: Option<&Path>) -> Result<Row, Trouble> {
+/// Measures both rows; `keep` is where the app's log goes.
+pub(crate) async fn measure(keep: Option<&Path>) -> Result<Vec<Row>, Trouble> {
     tell("click to running: the engine");
     let engine = Engine::shared();
     let api = ModelApi::start();
@@ -62,30 +62,39 @@ pub(crate) async fn measure(keep: Option<&Path>) -> Result<Row, Trouble> {
     if let Some(keep) = keep {
         std::fs::write(keep, &text).map_err(|source| Trouble::File { path: keep.to_path_buf(), source })?;
     }
-    let ours = times(&text);
+    let ours = log::flips(&text);
     // The first was to warm up.
     let Some((_, ours)) = ours.split_first().filter(|(_, ours)| ours.len() == PAIRS) else {
         return Err(Trouble::Measurement(format!("the app's log tells {} flips, not {}", ours.len(), PAIRS + 1)));
     };
     let nothing = || Trouble::Measurement("there is no sample of click-to-running".to_owned());
-    Ok(Row {
+    let row = Row {
         name: "click-to-running",
         figure: figures::median(ours).ok_or_else(nothing)?,
         baseline: figures::median(&baseline).ok_or_else(nothing)?,
         bar: 1.0,
         against: "docker run -i with the same mounts, then the same handshake",
         samples: vec![("app", ours.to_vec()), ("docker run", baseline.clone())],
-    })
+    };
+    Ok(vec![row, there(&text)?])
 }
 
-/// The flips' times in milliseconds, in the order of the log.
-fn times(log: &str) -> Vec<f64> {
-    let of = |line: &str| {
-        let (_, rest) = line.split_once(LOGGED.0)?;
-        let (_, rest) = rest.split_once(LOGGED.1)?;
-        rest.split_whitespace().next()?.parse().ok()
+/// What the unchanged image has cost: from the click, which makes the tab look for it, until the container is started.
+fn there(text: &str) -> Result<Row, Trouble> {
+    let stays = log::stays(&log::changes(text), "building", "starting");
+    // In the first the image was built.
+    let Some((_, stays)) = stays.split_first().filter(|(_, stays)| stays.len() == PAIRS) else {
+        return Err(Trouble::Measurement(format!("the app's log tells {} starts, not {}", stays.len(), PAIRS + 1)));
     };
-    log.lines().filter_map(of).collect()
+    let nothing = || Trouble::Measurement("there is no sample of image-there".to_owned());
+    Ok(Row {
+        name: "image-there",
+        figure: figures::median(stays).ok_or_else(nothing)?,
+        baseline: THERE,
+        bar: 1.0,
+        against: "what an unchanged image may cost on the way to starting",
+        samples: vec![("app", stays.to_vec())],
+    })
 }
 
 struct Run {
@@ -111,15 +120,15 @@ impl Run {
     /// Clicks and waits until the app says that it took so long. The page is left in peace meanwhile: reading it again
     /// and again would be measured too.
     async fn enter(&self, within: Duration) -> Result<(), Trouble> {
-        let before = times(&self.log()?).len();
+        let before = log::flips(&self.log()?).len();
         self.app.click("container-button").await;
         let deadline = Instant::now() + within;
         loop {
-            let log = self.log()?;
-            if times(&log).len() > before {
+            let text = self.log()?;
+            if log::flips(&text).len() > before {
                 return Ok(());
             }
-            if log.contains(FAILED) || Instant::now() >= deadline {
+            if text.contains(FAILED) || Instant::now() >= deadline {
                 let details = self.app.details().await;
                 self.app.fail(&format!("the agent did not get into the container within {within:?}:\n{details}")).await;
             }
@@ -128,21 +137,6 @@ impl Run {
     }
 
     fn log(&self) -> Result<String, Trouble> {
-        let path = self.app.home().gemra().join("logs/gemra.log");
-        std::fs::read_to_string(&path)
-            .map_err(|error| Trouble::Measurement(format!("{} cannot be read: {error}", path.display())))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_apps_own_figures_are_read_from_its_log() {
-        let log = "2026-01-01T00:00:00Z  INFO gemra_core::tab::flip: container tab=t1 from=\"off\" to=\"building\"\n\
-                   2026-01-01T00:00:01Z  INFO gemra_core::tab::flip: click to running tab=t1 milliseconds=987.25\n\
-                   2026-01-01T00:00:02Z  INFO gemra_core::tab::flip: click to running tab=t1 milliseconds=1001\n";
-        assert_eq!(times(log), [987.25, 1001.0], "those lines and no others, in their order");
+        log::of(&self.app)
     }
 }

@@ -6,7 +6,9 @@
 
 mod arguments;
 mod click;
+mod eight;
 mod figures;
+mod log;
 mod paint;
 mod plain;
 mod report;
@@ -76,7 +78,8 @@ fn run(wanted: &Arguments) -> Result<(), Trouble> {
     let measured = async {
         let mut rows: Vec<Row> = Vec::new();
         rows.extend(paint::measure().await?);
-        rows.push(click::measure(log.as_deref()).await?);
+        rows.extend(click::measure(log.as_deref()).await?);
+        rows.extend(eight::measure().await?);
         Ok::<_, Trouble>(rows)
     };
     let rows = runtime.block_on(measured)?;

@@ -1,9 +1,10 @@
 //! The baseline: what a person without Gemra would type. `docker run -i --rm` with everything that the app's container
 //! has, read off that container, and the handshake with the agent in it. It knows nothing of how the app does it.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Lines, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, ChildStdout, Stdio};
+use std::process::{ChildStderr, ChildStdin, ChildStdout, Stdio};
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use ::tests::spawn::{self, Running};
@@ -72,20 +73,36 @@ impl Plain {
     /// Runs it once, with the conversation resumed: from the start of the docker CLI to the agent's answer to the
     /// handshake, in milliseconds. It returns when the container has ended.
     pub(crate) fn run(&self) -> Result<f64, Trouble> {
-        let mut command = spawn::command("docker");
-        command.args(&self.before).args(&self.after).arg("--resume").arg(conversation(&self.bucket)?);
-        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let failed = |cause: String| Trouble::Measurement(format!("docker run: {cause}"));
-        let began = Instant::now();
-        let mut running = Running::start(&mut command).map_err(|error| failed(error.to_string()))?;
-        let child = running.child();
-        let (Some(stdin), Some(stdout), Some(mut stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(failed("it has no pipes".to_owned()));
-        };
-        let answered = shake_hands(stdin, stdout).map(|()| began.elapsed());
+        self.run_beside(&Barrier::new(1))
+    }
+
+    /// Runs all of them at once, each until all have answered: from the start of the first docker CLI to the last answer.
+    pub(crate) fn run_all(all: &[Self]) -> Result<f64, Trouble> {
+        let together = Barrier::new(all.len());
+        let each: Vec<Result<f64, Trouble>> = std::thread::scope(|scope| {
+            let begun: Vec<_> = all.iter().map(|one| scope.spawn(|| one.run_beside(&together))).collect();
+            let lost = |_| Err(Trouble::Measurement("docker run: its thread was lost".to_owned()));
+            begun.into_iter().map(|one| one.join().unwrap_or_else(lost)).collect()
+        });
+        each.into_iter().try_fold(0.0, |longest: f64, one| one.map(|took| longest.max(took)))
+    }
+
+    /// The agent's input ends when everybody else's agent has answered, too.
+    fn run_beside(&self, together: &Barrier) -> Result<f64, Trouble> {
+        let begun = self.begin();
+        let answered = begun.map(|(running, (stdin, stdout, stderr), began)| {
+            let answered = ask(stdin, stdout).map(|rest| (rest, began.elapsed()));
+            (running, stderr, answered)
+        });
+        // Whatever has become of it: the others wait.
+        together.wait();
+        let (mut running, mut stderr, answered) = answered?;
+        let answered = answered.map(|((stdin, lines), took)| {
+            drop(stdin);
+            // What comes after is nobody's, but a full pipe would keep the agent from ending.
+            lines.for_each(drop);
+            took
+        });
         let ended = wait(&mut running);
         match (answered, ended) {
             (Ok(took), Ok(())) => Ok(took.as_secs_f64() * 1000.0),
@@ -93,28 +110,46 @@ impl Plain {
                 let mut said = String::new();
                 // Best effort: the cause is told in any case.
                 let _ = std::io::Read::read_to_string(&mut stderr, &mut said);
-                Err(failed(format!("{cause}; it said: {}", said.trim())))
+                Err(failed(&format!("{cause}; it said: {}", said.trim())))
             }
+        }
+    }
+
+    fn begin(&self) -> Result<(Running, Pipes, Instant), Trouble> {
+        let mut command = spawn::command("docker");
+        command.args(&self.before).args(&self.after).args(conversation(&self.bucket)?);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let began = Instant::now();
+        let mut running = Running::start(&mut command).map_err(|error| failed(&error.to_string()))?;
+        let child = running.child();
+        match (child.stdin.take(), child.stdout.take(), child.stderr.take()) {
+            (Some(stdin), Some(stdout), Some(stderr)) => Ok((running, (stdin, stdout, stderr), began)),
+            _ => Err(failed("it has no pipes")),
         }
     }
 }
 
-/// Asks and waits for the answer; then the agent's input ends, and so does the agent.
-fn shake_hands(mut stdin: ChildStdin, stdout: ChildStdout) -> Result<(), String> {
+type Pipes = (ChildStdin, ChildStdout, ChildStderr);
+
+fn failed(cause: &str) -> Trouble {
+    Trouble::Measurement(format!("docker run: {cause}"))
+}
+
+/// Asks and waits for the answer; then the agent's input, which is to end, and what it says further.
+fn ask(mut stdin: ChildStdin, stdout: ChildStdout) -> Result<(ChildStdin, Lines<BufReader<ChildStdout>>), String> {
     stdin.write_all(format!("{HELLO}\n").as_bytes()).map_err(|error| error.to_string())?;
     let mut lines = BufReader::new(stdout).lines();
     let answer = lines.by_ref().find_map(|line| match line {
         Ok(line) => is_answer(&line).map(Ok),
         Err(error) => Some(Err(error.to_string())),
     });
-    drop(stdin);
-    let well = match answer {
-        Some(well) => well?,
-        None => return Err("it ended without an answer to the handshake".to_owned()),
-    };
-    // What comes after is nobody's, but a full pipe would keep the agent from ending.
-    lines.for_each(drop);
-    if well { Ok(()) } else { Err("the agent refused the handshake".to_owned()) }
+    match answer {
+        Some(Ok(true)) => Ok((stdin, lines)),
+        Some(Ok(false)) => Err("the agent refused the handshake".to_owned()),
+        Some(Err(cause)) => Err(cause),
+        None => Err("it ended without an answer to the handshake".to_owned()),
+    }
 }
 
 /// Whether the line is the answer, and a good one.
@@ -146,8 +181,8 @@ fn passed(app: u32) -> Result<Vec<(String, String)>, Trouble> {
     Ok(spec::passed(&Environment::of(pairs)).into_iter().collect())
 }
 
-/// The conversation of the one tab.
-fn conversation(bucket: &Path) -> Result<String, Trouble> {
+/// The conversation of the one tab: the one that it has, or else a new one.
+fn conversation(bucket: &Path) -> Result<[String; 2], Trouble> {
     let entries = std::fs::read_dir(bucket)
         .map_err(|error| Trouble::Measurement(format!("{} cannot be read: {error}", bucket.display())))?;
     let names: Vec<String> = entries
@@ -155,7 +190,8 @@ fn conversation(bucket: &Path) -> Result<String, Trouble> {
         .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".jsonl").map(str::to_owned))
         .collect();
     match names.as_slice() {
-        [one] => Ok(one.clone()),
+        [one] => Ok(["--resume".to_owned(), one.clone()]),
+        [] => Ok(["--session-id".to_owned(), uuid::Uuid::new_v4().to_string()]),
         others => Err(Trouble::Measurement(format!("there is not one conversation to resume but {others:?}"))),
     }
 }

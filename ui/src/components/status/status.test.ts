@@ -259,7 +259,13 @@ describe("the details", () => {
   });
 });
 
-describe("the build log", () => {
+describe("the log", () => {
+  it("is offered while the container runs, even where nothing was built", async () => {
+    await show("running");
+    await hover();
+    expect(one("show-build-log").textContent).toContain("Log");
+  });
+
   it("opens on demand, is whole, and grows with the build", async () => {
     const { host } = await show("build-failed");
     expect(all("build-log")).toHaveLength(0);

@@ -30,7 +30,7 @@ took: number | null, failure: Failure | null,
  */
 hostAgent: boolean, 
 /**
- * True where there is a build log to show.
+ * True where there is a log to show: of a build, or of what the agent said on stderr.
  */
 hasLog: boolean, 
 /**

@@ -28,6 +28,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// How long the engine may take to tell how it ended, once the stream has.
 const VERDICT: Duration = Duration::from_secs(2);
 
+/// The longest line of stderr that is handed on whole: people read it.
+const LONGEST_COMPLAINT: usize = 16 * 1024;
+
 /// What the supervising task owns.
 pub(super) struct Watched {
     pub(super) engine: Arc<Engine>,
@@ -58,8 +61,11 @@ pub(super) async fn drain(
     mut output: Pin<Box<dyn Stream<Item = Result<LogOutput, Error>> + Send>>,
     lines: mpsc::UnboundedSender<Output>,
     tail: Arc<Mutex<Tail>>,
+    errors: mpsc::UnboundedSender<String>,
 ) {
     let mut splitter = LineSplitter::default();
+    let mut complaints = LineSplitter::with_longest(LONGEST_COMPLAINT);
+    let complain = |line| drop(errors.send(as_text(line)));
     while let Some(piece) = output.next().await {
         match piece {
             Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
@@ -69,6 +75,7 @@ pub(super) async fn drain(
                 if let Ok(mut tail) = tail.lock() {
                     tail.push(&message);
                 }
+                complaints.push(&message, complain);
             }
             Ok(LogOutput::StdIn { .. }) => {}
             Err(error) => {
@@ -78,6 +85,14 @@ pub(super) async fn drain(
         }
     }
     splitter.end(|line| drop(lines.send(line)));
+    complaints.end(complain);
+}
+
+fn as_text(line: Output) -> String {
+    match line {
+        Output::Line { text, .. } => text,
+        Output::Oversized { bytes, head } => format!("{head}… ({bytes} bytes)"),
+    }
 }
 
 /// Writes the first line once the gate opens, and then what is sent. Where the gate never opens, stdin ends.

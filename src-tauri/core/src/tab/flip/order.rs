@@ -4,6 +4,7 @@ use super::super::Message;
 use super::super::actor::{Actor, Done};
 use super::super::agent::Launched;
 use super::Report;
+use crate::container::state::State;
 use crate::place::Place;
 use crate::place::container::{self, Gate, News, Order};
 
@@ -61,5 +62,10 @@ impl Actor {
             let left = work.await;
             let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Cleared { left }))));
         });
+    }
+
+    /// Whether news of the container that was begun last concern a tab whose state is not that of its start any more.
+    pub(super) fn still_counts(&self, news: &News) -> bool {
+        *self.flip.state() == State::Running || matches!(news, News::Log { reset: false, .. })
     }
 }
