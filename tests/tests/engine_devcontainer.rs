@@ -45,6 +45,7 @@ async fn build_users_environment_folder_and_commands_hold_inside() {
         "postStartCommand": "echo postStart >>/home/vscode/order; echo start >>$IDS",
         "postAttachCommand": "echo postAttach >>/home/vscode/order",
         "features": {"example/feature:1": {}},
+        "waitFor": "onCreateCommand", "overrideCommand": false,
         "customizations": {"vscode": {}},
     }"#;
     let instructions = format!(
@@ -86,15 +87,23 @@ async fn build_users_environment_folder_and_commands_hold_inside() {
     let expected = "onCreate /workspaces/project updateContent agent image else postStart postAttach";
     assert_eq!(order, expected, "one after another, before the agent");
     let not_applied = fact(&view, "Not applied");
-    assert!(not_applied.contains("features: example/feature:1"), "what is not done is told: {not_applied}");
-    assert!(not_applied.contains("customizations"), "all of it: {not_applied}");
+    for words in ["features: example/feature:1", "customizations", "waitFor: onCreateCommand", "overrideCommand: "] {
+        assert!(not_applied.contains(words), "what is not done is told, {words}: {not_applied}");
+    }
     let container = moving.container().await;
     let inspected = format!("{container:?}");
     assert!(inspected.contains("IN_BODY=body project"), "the container's variable is in the body");
     assert!(!inspected.contains("FOR_AGENT"), "the agent's is not");
 
+    moving.leave().await;
+    let view = moving.enter().await;
+    running(&view);
+    let told = moving.said();
+    assert_eq!(said(&told, "parallel"), "a b", "what was done once is still there");
+    let order = said(&told, "order");
+    assert_eq!(order.matches("onCreate").count(), 1, "and not done again: {order}");
     let ids = std::fs::read_to_string(moving.workspace().join("ids.txt")).unwrap();
-    assert_eq!(ids, "once\nstart\n", "each has run once");
+    assert_eq!(ids, "once\nstart\nstart\n", "what belongs to each start ran again");
     moving.quit().await;
 }
 
@@ -176,6 +185,23 @@ async fn what_widens_waits_for_the_answer_and_counts_after_it() {
     assert!(!format!("{asked:?}").contains(&secret), "no value of this machine's is shown");
     let initialized = moving.workspace().join("initialized.txt");
     assert!(!initialized.exists(), "nothing has run yet");
+    let view = moving.answer(Decision::Refuse).await;
+    assert_eq!(view.state, State::Off, "a no leads back");
+    assert!(!initialized.exists(), "and nothing has run");
+
+    moving.asked().await;
+    let view = moving.answer(Decision::Without).await;
+    running(&view);
+    assert!(!initialized.exists(), "nothing runs on this machine");
+    let told = moving.said();
+    for (name, expected) in [("secret", ""), ("box", ""), ("data", ""), ("mounted", ""), ("code", "yes")] {
+        assert_eq!(said(&told, name), expected, "without what widens, {name}");
+    }
+    let host = moving.container().await.host_config.unwrap();
+    assert_eq!(host.cap_add.unwrap_or_default(), Vec::<String>::new(), "no capability");
+    moving.leave().await;
+
+    moving.asked().await;
     running(&moving.answer(Decision::Allow).await);
     assert_eq!(std::fs::read_to_string(&initialized).unwrap(), "here\n", "the command has run on this machine, once");
     let told = moving.said();
@@ -191,6 +217,17 @@ async fn what_widens_waits_for_the_answer_and_counts_after_it() {
     assert!(host.cap_add.unwrap_or_default().iter().any(|one| one.ends_with("SYS_PTRACE")), "the capability");
     assert!(host.security_opt.unwrap_or_default().contains(&"seccomp=unconfined".to_owned()), "the option");
     assert!(inspected.contains("/dev/fuse"), "the device");
+    moving.leave().await;
+    // It was remembered for exactly this, and what the command has written itself changes nothing of it.
+    running(&moving.enter().await);
+    assert_eq!(std::fs::read_to_string(&initialized).unwrap(), "here\nhere\n", "it has run again, unasked");
+    moving.leave().await;
+    let file = moving.workspace().join(".devcontainer/devcontainer.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("SYS_PTRACE", "SYS_ADMIN")).unwrap();
+    let asked = moving.asked().await;
+    assert!(asked.iter().any(|item| item.value == "SYS_ADMIN"), "a changed file asks again: {asked:#?}");
+    assert_eq!(moving.answer(Decision::Refuse).await.state, State::Off, "and may be refused");
     moving.quit().await;
     let _ = Engine::shared().api().remove_volume(&volume, None::<bollard::query_parameters::RemoveVolumeOptions>).await;
 }
@@ -253,4 +290,73 @@ async fn a_projects_own_wishes_are_asked_about_where_they_widen() {
     running(&view);
     assert!(fact(&view, "Not applied").contains("hostMode"), "what is not the project's to say is told");
     moving.quit().await;
+}
+
+#[tokio::test]
+async fn a_users_image_and_a_dockerfile_for_gemra_come_before_a_devcontainer() {
+    // Nobody could read it, so that a start shows that nobody has.
+    let broken = r#"{"initializeCommand": "echo here >ran.txt", "image": "#;
+    let instructions = format!("FROM {BASE}\nRUN echo {}\n", unique());
+    let desk = Desk::new().dockerfile(&instructions, "echo dockerfile=yes\n").file(".devcontainer.json", broken);
+    let mut moving = desk.open().await;
+    let view = moving.enter().await;
+    assert_eq!(said(&moving.said(), "dockerfile"), "yes", "what is written for Gemra counts");
+    assert!(fact(&view, "Image").contains("Dockerfile.claude"), "and is named: {:?}", view.facts);
+    let built = moving.container().await.config.unwrap().image.unwrap();
+    moving.quit().await;
+
+    let desk = Desk::new()
+        .file(".devcontainer.json", broken)
+        .file("at-start.sh", "echo named=yes\n")
+        .wishing(|wishes| wishes.image = Some(built.clone()));
+    let mut moving = desk.open().await;
+    let view = moving.enter().await;
+    assert_eq!(said(&moving.said(), "named"), "yes", "the image of the settings counts");
+    assert!(fact(&view, "Image").starts_with(&built), "and is named: {:?}", view.facts);
+    assert!(!moving.workspace().join("ran.txt").exists(), "nothing of the file has run");
+    moving.quit().await;
+
+    let mut moving = Desk::new().file(".devcontainer.json", broken).open().await;
+    let failure = moving.refused().await;
+    assert_eq!(failure.code, Code::BadDevcontainer, "where it does count, it is read: {failure:?}");
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn limits_and_networks_of_the_arguments_reach_the_container() {
+    for (network, mode, told) in [
+        ("host", Some("host"), "host: "),
+        ("bridge", Some("bridge"), "bridge: "),
+        // A network of its own.
+        ("none", None, "isolated: "),
+    ] {
+        let json = format!(
+            r#"{{"build": {{"dockerfile": "Dockerfile", "context": ".."}},
+                "runArgs": ["--memory=700m", "--cpus", "1.5", "--shm-size=48m", "--network", "{network}"]}}"#
+        );
+        let instructions = format!("FROM {BASE}\nRUN echo {}\n", unique());
+        let mut moving = Desk::new().devcontainer(&json, &instructions, "true").open().await;
+        let view = if network == "host" {
+            moving.enter().await
+        } else {
+            // Less than usual, so that only the build, which has more, is a question.
+            assert_eq!(keys(&moving.asked().await), ["build"], "{network}: the rest is narrower than usual");
+            moving.answer(Decision::Allow).await
+        };
+        running(&view);
+        let host = moving.container().await.host_config.unwrap();
+        assert_eq!(host.memory, Some(700 << 20), "{network}: the memory");
+        assert_eq!(host.nano_cpus, Some(1_500_000_000), "{network}: the processors");
+        assert_eq!(host.shm_size, Some(48 << 20), "{network}: the shared memory");
+        let own = host.network_mode.unwrap_or_default();
+        match mode {
+            Some(mode) => assert_eq!(own, mode, "{network}: the network"),
+            None => assert!(!["host", "bridge", "default", ""].contains(&own.as_str()), "{network}: and not {own:?}"),
+        }
+        let fact = moving.until_fact("Network", told).await;
+        assert!(!fact.contains("From the next start on"), "{network}: it is what is wished for: {fact}");
+        let listed = view.facts.iter().any(|(name, value)| name == "Not applied" && value.contains("--network none"));
+        assert_eq!(listed, network == "none", "{network}: what is not done as it is written is told: {:?}", view.facts);
+        moving.quit().await;
+    }
 }

@@ -57,6 +57,9 @@ podman)
     rm -f "$data/hooks/limits.json"
     if ! (ulimit -n 1048576) 2>/dev/null; then
         files=$(awk '/^Max open files/ { print $5 }' /proc/self/limits)
+        # Further commands in a container are not under hooks.
+        printf '[containers]\ndefault_ulimits = ["nofile=%s:%s", "nproc=4096:4096"]\n' "$files" "$files" \
+            >>"$data/containers.conf"
         edit="s/(NOFILE\",\"hard\":)[0-9]+(,\"soft\":)[0-9]+/\\1$files\\2$files/"
         edit="$edit;s/(NPROC\",\"hard\":)[0-9]+(,\"soft\":)[0-9]+/\\14096\\24096/"
         edit=$(printf %s "$edit" | sed 's/[\\"]/\\&/g')

@@ -33,14 +33,18 @@ const BUILT: Duration = Duration::from_mins(10);
 /// How long something may take to be told that is found out beside the agent.
 const FACT: Duration = Duration::from_mins(3);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake. It keeps
-/// its conversation where the CLI does, and writes its arguments to `argv.txt`. What the user says is `sh COMMAND`,
-/// `complain WORDS` (on stderr), `die CODE`, `deaf` (it answers no request any more), `eat` (all memory), or anything
-/// else, which it does not mind.
+/// its conversation where the CLI does, writes its arguments to `argv.txt`, and tells its version as the CLI does. What
+/// the user says is `sh COMMAND`, `complain WORDS` (on stderr), `die CODE`, `deaf` (it answers no request any more),
+/// `eat` (all memory), or anything else, which it does not mind.
 pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const lines = require('node:readline').createInterface({ input: process.stdin });
 const argv = process.argv.slice(2);
+if (argv[0] === '--version') {
+  console.log('9.9.9 (Claude Code)');
+  process.exit();
+}
 const id = argv[1 + argv.findIndex(word => word === '--session-id' || word === '--resume')];
 let deaf = false;
 fs.appendFileSync('argv.txt', argv.join(' ') + '\n');
@@ -378,6 +382,16 @@ impl Moving {
         let gone = tokio::time::timeout(BUILT, self.asked.wait_for(Option::is_none));
         gone.await.expect("the question goes in time").expect("the tab is open");
         view
+    }
+
+    /// Clicks the button and waits until the agent is back on the host.
+    ///
+    /// # Panics
+    /// Where it does not come back.
+    pub async fn leave(&mut self) {
+        self.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+        let back = self.seen.wait_for(|view| view.as_ref().is_some_and(|view| view.state == State::Off));
+        tokio::time::timeout(BUILT, back).await.expect("it comes back in time").expect("the tab is open");
     }
 
     /// The workspace.

@@ -4,13 +4,14 @@ import type { Container } from "../host/wire/Container";
 import { failureText } from "../state/failure";
 import { duration, wholeDuration } from "./format";
 
-/** The button's text. */
-export function label(container: Container): string {
+/** The button's text. `waits`: nothing goes on before the user has answered. */
+export function label(container: Container, waits = false): string {
   switch (container.state) {
     case "off":
       return "Container: off";
     case "building": {
       const { step } = container;
+      if (waits) return "Waiting for you";
       return step === null ? "Building image…" : `Building image… ${step.index}/${step.total}`;
     }
     case "starting":
@@ -25,8 +26,8 @@ export function label(container: Container): string {
 }
 
 /** The button's accessible name: its text, and what it is about. */
-export function accessibleName(container: Container): string {
-  return container.state === "off" ? "Container: off" : `Container: ${label(container)}`;
+export function accessibleName(container: Container, waits = false): string {
+  return container.state === "off" ? "Container: off" : `Container: ${label(container, waits)}`;
 }
 
 /** The state, or the failure's class, as the details' heading. */

@@ -337,7 +337,9 @@ impl Actor {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
             }
-            Report::Rebuilt { entered, result } if entered == self.flip.entered => self.on_rebuilt(result.map(|image| *image)),
+            Report::Rebuilt { entered, result } if entered == self.flip.entered => {
+                self.on_rebuilt(result.map(|image| *image))
+            }
             Report::Changed { entered } if entered == self.flip.entered => self.on_image_changed(),
             Report::News { .. } | Report::Prepared { .. } | Report::Rebuilt { .. } | Report::Changed { .. } => {}
         }

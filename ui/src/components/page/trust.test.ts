@@ -28,6 +28,17 @@ describe("the question about a project", () => {
     expect(all("trust")).toHaveLength(0);
   });
 
+  it("is what the button says that it waits for", async () => {
+    const { host, model } = await show("building");
+    const tab = host.tab(model.state!.active!);
+    tab.show({ trust: ITEMS });
+    await settle();
+    expect(one("container-button").getAttribute("aria-label")).toBe("Container: Waiting for you");
+    tab.show({ trust: null });
+    await settle();
+    expect(one("container-button").textContent).toContain("Building image…");
+  });
+
   it.each([
     ["trust-allow", "allow"],
     ["trust-without", "without"],

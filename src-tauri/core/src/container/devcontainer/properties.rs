@@ -154,8 +154,11 @@ impl Properties {
             "privileged" => self.privileged |= flag(&given)?,
             "capAdd" => self.cap_add.extend(texts(&given)?),
             "securityOpt" => self.security_opt.extend(texts(&given)?),
-            // All commands have ended before the agent begins, which is more than any value asks for.
-            "waitFor" => drop(string(&given)?),
+            "waitFor" => {
+                // More than any value asks for.
+                let words = "all commands have ended before the agent begins";
+                self.not_applied.push(format!("waitFor: {}: {words}", string(&given)?));
+            }
             "overrideCommand" => {
                 if !flag(&given)? {
                     self.not_applied.push("overrideCommand: the agent is the container's command".to_owned());

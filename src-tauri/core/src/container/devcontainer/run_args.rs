@@ -114,6 +114,11 @@ fn grant(flag: &str, value: Option<&str>, variables: &Variables, into: &mut Prop
         }
         ("--network" | "--net", Some("host")) => into.wishes.network = Some(NetworkChoice::Host),
         ("--network" | "--net", Some("bridge" | "default")) => into.wishes.network = Some(NetworkChoice::Bridge),
+        ("--network" | "--net", Some("none")) => {
+            into.wishes.network = Some(NetworkChoice::Isolated);
+            let words = "isolated instead, because the agent has to reach its model";
+            into.not_applied.push(format!("runArgs: {flag} none: {words}"));
+        }
         ("-e" | "--env", Some(pair)) => {
             let mut used = BTreeSet::new();
             let (name, text) = match pair.split_once('=') {
@@ -231,16 +236,25 @@ mod tests {
     #[test]
     fn the_rest_is_told_with_its_value() {
         let all =
-            read_all(&["--name", "mine", "--rm", "--network=none", "-p", "80:80", "--pid=host", "--init"]).unwrap();
+            read_all(&["--name", "mine", "--rm", "--network=other", "-p", "80:80", "--pid=host", "--init"]).unwrap();
         let told = [
             "runArgs: --name mine",
             "runArgs: --rm",
-            "runArgs: --network none",
+            "runArgs: --network other",
             "runArgs: -p 80:80",
             "runArgs: --pid host",
         ];
         assert_eq!(all.not_applied, told, "nothing is dropped silently");
         assert!(all.init, "and what follows is still read");
+    }
+
+    #[test]
+    fn no_network_is_the_narrowest_in_which_an_agent_can_be() {
+        for args in [&["--network=none"][..], &["--net", "none"]] {
+            let all = read_all(args).unwrap();
+            assert_eq!(all.wishes.network, Some(NetworkChoice::Isolated), "{args:?}: it is not the usual one");
+            assert!(all.not_applied[0].contains("isolated instead"), "{args:?}: and told: {:?}", all.not_applied);
+        }
     }
 
     #[test]

@@ -119,7 +119,10 @@ impl Network {
         }
         let words = format!("{}\n{}", in_words(&self.held), tried(choice, &found));
         while settings.changed().await.is_ok() {
-            let now = settings.borrow_and_update().wishes(self.order.workspace.path()).network.unwrap_or_default();
+            settings.mark_unchanged();
+            // What the project wishes of its own is not among what is watched, and counts all the same.
+            let now = self.order.surroundings.settings().wishes(self.order.workspace.path());
+            let now = now.network.unwrap_or_default();
             let later = if now == choice { String::new() } else { format!("\nFrom the next start on: {}", name(now)) };
             news(News::Fact("Network", format!("{words}{later}")));
         }

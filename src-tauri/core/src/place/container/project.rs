@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::commands;
 use super::{News, Order};
+use crate::container::devcontainer::lifecycle::Command;
 use crate::container::devcontainer::mounts::Source as Mount;
 use crate::container::devcontainer::variables::Variables;
 use crate::container::devcontainer::{Devcontainer, DevcontainerError, Properties, file};
@@ -39,6 +40,36 @@ struct Read {
     wishes: Option<Wishes>,
     devcontainer: Option<Devcontainer>,
     has_dockerfile: bool,
+}
+
+impl Read {
+    /// The Dockerfiles that would be built.
+    fn dockerfiles(&self, workspace: &Path) -> Vec<PathBuf> {
+        let own = self.has_dockerfile.then(|| workspace.join(FILE));
+        let build = self.devcontainer.as_ref().and_then(|one| one.properties.build.as_ref());
+        own.into_iter().chain(build.map(|build| build.dockerfile.clone())).collect()
+    }
+}
+
+/// Files that are run with what is asked about, so that what is in them counts as part of the question.
+struct Runs {
+    workspace: PathBuf,
+    dockerfiles: Vec<PathBuf>,
+    command: Option<Command>,
+}
+
+impl Runs {
+    async fn contents(&self) -> Result<Vec<Vec<u8>>, Failure> {
+        let (workspace, dockerfiles, command) =
+            (self.workspace.clone(), self.dockerfiles.clone(), self.command.clone());
+        blocking(move || {
+            let mut all: Vec<Vec<u8>> =
+                dockerfiles.iter().map(|file| std::fs::read(file).unwrap_or_default()).collect();
+            all.extend(command.iter().flat_map(|command| commands::files(command, &workspace)));
+            all
+        })
+        .await
+    }
 }
 
 /// Looks at what a project says, asks where it has to be asked, and runs what is to run on this machine first.
@@ -77,31 +108,23 @@ pub(super) async fn look(order: &Order, news: &(impl Fn(News) + Send + Sync)) ->
             Widening { key: key.clone(), value: value.clone(), file }
         })
         .collect();
-    let mut contents = Vec::new();
     if held && read.has_dockerfile {
         items.push(built(FILE));
-        contents.push(
-            blocking({
-                let file = workspace.join(FILE);
-                move || std::fs::read(file).unwrap_or_default()
-            })
-            .await?,
-        );
     }
     if let Some(devcontainer) = &read.devcontainer {
         let file = name(&workspace, &devcontainer.file);
         items.extend(widening(&devcontainer.properties, &file, &workspace));
         if let Some(build) = devcontainer.properties.build.as_ref().filter(|_| held) {
             items.push(built(&name(&workspace, &build.dockerfile)));
-            let dockerfile = build.dockerfile.clone();
-            contents.push(blocking(move || std::fs::read(dockerfile).unwrap_or_default()).await?);
-        }
-        if let Some(command) = &devcontainer.properties.initialize {
-            let (command, workspace) = (command.clone(), workspace.clone());
-            contents.extend(blocking(move || commands::files(&command, &workspace)).await?);
         }
     }
-    let widens = allowed(order, Question::new(items, &contents), news).await?;
+    let runs = Runs {
+        workspace: workspace.clone(),
+        dockerfiles: if held { read.dockerfiles(&workspace) } else { Vec::new() },
+        command: read.devcontainer.as_ref().and_then(|one| one.properties.initialize.clone()),
+    };
+    let question = Question::new(items.clone(), &runs.contents().await?);
+    let widens = allowed(order, question, news).await?;
     surroundings.accepts(&workspace, if widens { judged.all } else { judged.plain });
 
     let mut not_applied: Vec<String> =
@@ -123,6 +146,10 @@ pub(super) async fn look(order: &Order, news: &(impl Fn(News) + Send + Sync)) ->
             not_applied.push("initializeCommand: the container of another tab can write to what it runs".to_owned());
         } else {
             commands::initialize(order, command, news).await?;
+            if !surroundings.is_inside(&workspace) {
+                // What the command itself has written is no reason to ask about it again.
+                remember(order, Question::new(items, &runs.contents().await?)).await?;
+            }
         }
     }
     Ok(Said { devcontainer, builds: widens || !held, widens, not_applied })
@@ -153,14 +180,16 @@ pub(super) async fn allowed(
     news(News::Asks(question.clone(), reply));
     // There is no hurry: nothing happens before the answer, and it may take as long as it likes.
     match answers.recv().await {
-        Some(Decision::Allow) => {
-            let kept = blocking(move || store.remember(&workspace, &question)).await?;
-            kept.map_err(|error| Failure::from(&error))?;
-            Ok(true)
-        }
+        Some(Decision::Allow) => remember(order, question).await.map(|()| true),
         Some(Decision::Without) => Ok(false),
         Some(Decision::Refuse) | None => Err(trust::unanswered()),
     }
+}
+
+async fn remember(order: &Order, question: Question) -> Result<(), Failure> {
+    let (store, workspace) = (order.surroundings.trust().clone(), order.workspace.path().to_path_buf());
+    let kept = blocking(move || store.remember(&workspace, &question)).await?;
+    kept.map_err(|error| Failure::from(&error))
 }
 
 /// What of a devcontainer's properties would widen the sandbox. What only runs inside, as the agent's user, is not

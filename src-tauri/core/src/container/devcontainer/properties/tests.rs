@@ -57,7 +57,6 @@ fn each_property_is_read() {
                    "postStartCommand": "e", "postAttachCommand": "f"}),
             |all| all.commands.len() == 5 && all.initialize.is_none(),
         ),
-        ("waitFor, which all do", json!({"waitFor": "postCreateCommand"}), |all| *all == Properties::default()),
         (
             "mounts",
             json!({"mounts": ["source=a,target=/b,type=volume", {"type": "bind", "source": "/c", "target": "/d"}]}),
@@ -87,9 +86,17 @@ fn what_gemra_does_not_do_is_told_and_never_dropped() {
     let cases = [
         (json!({"features": {"ghcr.io/a/b:1": {}}}), "features: ghcr.io/a/b:1"),
         (json!({"overrideCommand": false}), "overrideCommand: the agent is the container's command"),
+        (
+            json!({"waitFor": "onCreateCommand"}),
+            "waitFor: onCreateCommand: all commands have ended before the agent begins",
+        ),
         (json!({"build": {"dockerfile": "d", "options": ["--pull"]}}), "build.options: [\"--pull\"]"),
         (json!({"build": {"dockerfile": "d", "cacheFrom": "x"}}), "build.cacheFrom: \"x\""),
         (json!({"runArgs": ["--hostname", "a"]}), "runArgs: --hostname a"),
+        (
+            json!({"runArgs": ["--network=none"]}),
+            "runArgs: --network none: isolated instead, because the agent has to reach its model",
+        ),
         (json!({"containerEnv": {"HOME": "/x"}}), "HOME: Gemra sets it"),
         (json!({"remoteEnv": {"CLAUDE_CONFIG_DIR": "/x"}}), "CLAUDE_CONFIG_DIR: Gemra sets it"),
         (json!({"fromTheFuture": 1}), "fromTheFuture: Gemra does not know it"),
