@@ -47,7 +47,7 @@ pub(crate) const SUITES: [Suite; 7] = [
     Suite { name: "core", needs: &[BuildPackages], minutes: 15, linux_only: None },
     Suite { name: "ui", needs: &[PagePackages], minutes: 10, linux_only: None },
     Suite { name: "shell", needs: &[BuildPackages, Page], minutes: 15, linux_only: None },
-    Suite { name: "engine", needs: &[TestPackages, Claude], minutes: 90, linux_only: None },
+    Suite { name: "engine", needs: &[TestPackages, Claude], minutes: 50, linux_only: None },
     Suite { name: "cli", needs: &[TestPackages, Page, Claude, Programs], minutes: 20, linux_only: None },
     Suite {
         name: "desktop",

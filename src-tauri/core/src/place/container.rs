@@ -230,9 +230,7 @@ pub async fn enter(
     }
     network.apply(&mut wish);
     let stays_here = if image.engine.is_remote() { without_folders_of_ours(&mut wish) } else { Vec::new() };
-    news(News::Fact("Mounts", mounts(&wish)));
-    news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
-    wish.held.facts().into_iter().for_each(|(name, value)| news(News::Fact(name, value)));
+    tell_wish(&wish, &news);
     let plan = spec::plan(&wish).map_err(|error| Failure::from(&run::RunError::from(error)))?;
     news(News::Fact("Container", plan.name.clone()));
     let mut notes = plan.notes.clone();
@@ -272,6 +270,12 @@ pub async fn enter(
 /// What a devcontainer gives to the agent alone, and what it takes away.
 fn granted_to(granted: Option<&devcontainer::Granted>) -> Result<(BTreeMap<String, String>, Vec<String>), Failure> {
     granted.map_or_else(|| Ok((BTreeMap::new(), Vec::new())), |granted| Ok((granted.variables()?, granted.unset())))
+}
+
+fn tell_wish(wish: &Wish, news: &impl Fn(News)) {
+    news(News::Fact("Mounts", mounts(wish)));
+    news(News::Fact("Limits", extra::limits_in_words(&wish.limits, &wish.held)));
+    wish.held.facts().into_iter().for_each(|(name, value)| news(News::Fact(name, value)));
 }
 
 /// Leaves out what is on this machine, and gives what is left out, in words. It cannot be mounted on another, and a

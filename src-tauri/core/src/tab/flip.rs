@@ -338,7 +338,7 @@ impl Actor {
                 self.on_container_left(left);
             }
             Report::Rebuilt { entered, result } if entered == self.flip.entered => {
-                self.on_rebuilt(result.map(|image| *image))
+                self.on_rebuilt(result.map(|image| *image));
             }
             Report::Changed { entered } if entered == self.flip.entered => self.on_image_changed(),
             Report::News { .. } | Report::Prepared { .. } | Report::Rebuilt { .. } | Report::Changed { .. } => {}
