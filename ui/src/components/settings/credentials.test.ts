@@ -80,12 +80,17 @@ describe("what goes along", () => {
   it("is asked for by itself, for one project, in words that say what it means", async () => {
     const { host, model } = await openKeys();
     expect(one("settings").textContent).toContain("sign with every key");
-    one("lend-sshAgent").click();
+    const project = "/home/ada/projects/orchard";
+    const lent = one("settings").querySelector<HTMLSelectElement>(
+      `[data-field="projects.${project}.container.sshAgent"] select`,
+    )!;
+    lent.value = "yes";
+    lent.dispatchEvent(new Event("change", { bubbles: true }));
     await settle();
     one("settings-save").click();
     await settle();
     const settings = model.state!.settings;
-    expect(settings.projects["/home/ada/projects/orchard"]?.container).toEqual({ sshAgent: true });
+    expect(settings.projects[project]?.container).toEqual({ sshAgent: true });
     expect(settings.container).toEqual({});
     expect(host.kept.values.size).toBe(0);
   });

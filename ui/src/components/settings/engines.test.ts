@@ -10,8 +10,13 @@ afterEach(() => {
 
 const podman = "unix:///run/user/1000/podman/podman.sock";
 
+/** The first one: the settings have one for all projects, and below it one for a single project. */
+function first(): HTMLSelectElement {
+  return all("engine-picker")[0] as HTMLSelectElement;
+}
+
 function choose(value: string): void {
-  const picker = one("engine-picker") as HTMLSelectElement;
+  const picker = first();
   picker.value = value;
   picker.dispatchEvent(new Event("change", { bubbles: true }));
 }
@@ -21,12 +26,12 @@ describe("the engine picker", () => {
     await show("conversation");
     await press(window, ",", { ctrlKey: true });
     await settle();
-    const offered = [...(one("engine-picker") as HTMLSelectElement).options].map((option) => option.value);
+    const offered = [...first().options].map((option) => option.value);
     const answering = ENGINES.filter((engine) => engine.failure === null).map((engine) => engine.setting);
     expect(offered).toEqual(["", ...answering]);
-    expect(one("engine-picker").textContent).toContain("Podman 5.4.0");
-    expect(one("engine-picker").textContent).toContain("rootless");
-    expect(one("engines-silent").textContent).toContain("ssh does not know the machine");
+    expect(first().textContent).toContain("Podman 5.4.0");
+    expect(first().textContent).toContain("rootless");
+    expect(all("engines-silent")[0]?.textContent).toContain("ssh does not know the machine");
     choose(podman);
     await settle();
     expect(one("settings-engine")).toHaveProperty("value", podman);
