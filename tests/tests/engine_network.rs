@@ -175,7 +175,7 @@ async fn each_network_reaches_what_it_says_and_no_more() {
             .wishes(wishes(choice, &[format!("localhost:{}", allowed.port())]))
             .dockerfile(&format!("FROM {BASE}"), &reach(&orders));
         let mut moving = desk.open().await;
-        let view = moving.enter().await;
+        let view = moving.enter_allowing().await;
         let text = moving.said();
         let said = said(&text);
         let names = ["api", "own", "private", "wide", "neighbour", "allowed", "refused", "stranger"];
@@ -216,7 +216,7 @@ async fn changed_names_hold_at_once_and_another_network_at_the_next_start() {
     let target = format!("localhost:{}", server.port());
     let desk = Desk::new().wishes(wishes(NetworkChoice::Isolated, &[])).dockerfile(&format!("FROM {BASE}"), "true");
     let mut moving = desk.open().await;
-    moving.enter().await;
+    moving.enter_allowing().await;
     let id = moving.container().await.id.unwrap();
     let command = reach(&[format!("late tunnel {target}")]);
     let look = async || said(&see::exec(Engine::shared(), &id, &["sh", "-c", &command]).await)["late"].clone();
@@ -235,7 +235,7 @@ async fn changed_names_hold_at_once_and_another_network_at_the_next_start() {
 async fn an_isolated_containers_ports_are_nobody_elses() {
     let desk = Desk::new().wishes(wishes(NetworkChoice::Isolated, &[])).dockerfile(&format!("FROM {BASE}"), "true");
     let mut moving = desk.open().await;
-    moving.enter().await;
+    moving.enter_allowing().await;
     let container = moving.container().await;
     let environment = container.config.unwrap().env.unwrap();
     let proxy = environment.iter().find_map(|line| line.strip_prefix("HTTPS_PROXY=http://")).unwrap();

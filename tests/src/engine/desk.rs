@@ -351,6 +351,23 @@ impl Moving {
         view
     }
 
+    /// The same, where the user allows what the project is asked about: off the host's network that is the build of its
+    /// Dockerfile, once.
+    ///
+    /// # Panics
+    /// Where it does not get there.
+    pub async fn enter_allowing(&mut self) -> ContainerView {
+        let (tab, mut asked) = (Arc::clone(&self.tab), self.asked.clone());
+        let allowing = tokio::spawn(async move {
+            if asked.wait_for(Option::is_some).await.is_ok() {
+                tab.answer_trust(Decision::Allow);
+            }
+        });
+        let view = self.enter().await;
+        allowing.abort();
+        view
+    }
+
     /// Clicks the button and waits until the user is asked what the project may; what is asked.
     ///
     /// # Panics
