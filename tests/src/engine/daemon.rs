@@ -29,6 +29,8 @@ echo locked
 engines=
 case "$kind" in
 docker)
+    # Of networks that a run which was killed was just making, it keeps too little to start again.
+    rm -rf "$data/network"
     dockerd --host "unix://$run/docker.sock" --host "unix://$run/open.sock" --data-root "$data" \
         --exec-root "$run/exec" --pidfile "$run/docker.pid" --shutdown-timeout 3 "$@" </dev/null >"$log" 2>&1 9>&- &
     engines=$!
