@@ -68,7 +68,6 @@ const DOCKER_ALONE: &[(&str, &str)] = &[
     ("engine_image_named", "Podman takes its registry, which has no TLS, only where its own files say so"),
     ("engine_place", "it has not been run at Podman yet"),
     ("engine_remote", "the engines behind TLS and ssh in it are Docker's"),
-    ("engine_sync", "it is about engines behind TLS and ssh, which are Docker's here"),
 ];
 
 /// Runs the suites named, or all of them, and prints the report. Fails if a test failed or none ran.

@@ -27,6 +27,7 @@ use super::archive::{self, Parcel, Sent};
 use super::rules::OURS;
 use super::scan::LARGEST;
 use super::tree::Tree;
+use crate::container::engine::quirks::Lack;
 use crate::container::engine::{Engine, words};
 use crate::container::labels::Owner;
 use crate::container::run;
@@ -133,12 +134,20 @@ impl Companion {
         shelves: &[Shelf],
     ) -> Result<Self, SyncError> {
         let engine = Arc::new(engine.clone());
-        let body = body(&engine, image, owner, shelves);
+        let mut body = body(&engine, image, owner, shelves);
         let options = CreateContainerOptionsBuilder::new().name(name).build();
         // A task of its own: one that is cut off between two calls would leave a container.
         let started = tokio::spawn(async move {
             let failed = |error: bollard::errors::Error| SyncError::there("The companion did not start", words(&error));
-            let made = limited(MAKING, "The companion", engine.api().create_container(Some(options), body)).await?;
+            let api = engine.api();
+            let create = |body| limited(MAKING, "The companion", api.create_container(Some(options.clone()), body));
+            let mut made = create(body.clone()).await?;
+            // It does without what the engine lacks, as the agent does.
+            if let Err(error) = &made
+                && Lack::of(&words(error)).and_then(|lack| lack.give_in(&mut body)).is_some()
+            {
+                made = create(body).await?;
+            }
             let id = made.map_err(failed)?.id;
             let companion = Self { engine, id, owner: user, attached: CancellationToken::new(), removed: false };
             let options =
