@@ -40,7 +40,8 @@ async fn a_new_tab_begins_where_the_projects_last_one_was_also_after_a_restart()
     let app = App::launch("preference-place-again", &home, &api, &options).await;
     app.until_container("running", LONG).await;
     app.send("bash: pwd").await;
-    app.allow_until("done: /workspace").await;
+    // The agent asks nobody for what only reads.
+    app.until_entry("assistant", "done: /workspace", LONG).await;
     app.screenshot("begins-inside").await;
     app.leave().await;
     app.terminate().await;
