@@ -176,8 +176,12 @@ async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
     for one in images {
         // An engine can name one that has lost its name, too: `<none>:<none>`.
         let named = one.repo_tags.first().filter(|name| !name.contains('<'));
-        // Podman says of an image that it comes from nowhere else.
-        let named = named.map(|name| name.strip_prefix("localhost/").unwrap_or(name).to_owned());
+        // Podman says of an image of ours that it comes from this machine, or from where Docker's would.
+        let plain = |name: &str| {
+            let known = ["localhost/", "docker.io/library/"].iter().find_map(|prefix| name.strip_prefix(prefix));
+            known.unwrap_or(name).to_owned()
+        };
+        let named = named.map(|name| plain(name));
         let name = named.unwrap_or_else(|| one.id.chars().take(19).collect());
         let used = used_images.contains(&one.id);
         all.push(Holding { kind: Kind::Image, id: one.id, name, workspace: None, size: size(Some(one.size)), used });

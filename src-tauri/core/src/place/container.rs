@@ -240,7 +240,7 @@ pub async fn enter(
     notes.extend(lent.notes);
     notes.extend(stays_here);
     tell_notes(&notes, &news);
-    let mut prepared = start(order, image, plan, news.clone()).await?;
+    let mut prepared = start(order, image, plan, (&wish.session_bucket, holder), news.clone()).await?;
     complaints::hand_on(prepared.errors.take(), news.clone());
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
@@ -328,14 +328,26 @@ async fn start(
     order: &Order,
     image: &Image,
     plan: spec::Plan,
-    news: impl Fn(News) + Send + Sync + 'static,
+    (bucket, holder): (&Path, owner::Owner),
+    news: impl Fn(News) + Send + Sync + Clone + 'static,
 ) -> Result<Prepared, Failure> {
     let reaper = order.surroundings.reaper();
     let phase = move |phase: run::Phase| news(News::Phase(phase.in_words().to_owned()));
     // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
     let name = plan.name.clone();
     reaper.expect_container(&name);
-    let prepared = run::prepare(&image.engine, plan, &CancellationToken::new(), phase).await;
+    let cancel = CancellationToken::new();
+    let mut prepared = run::prepare(&image.engine, plan.clone(), &cancel, phase.clone()).await;
+    let (again, missing) = (bucket.to_path_buf(), matches!(prepared, Err(run::RunError::BadMount { .. })));
+    // An agent on the host that leaves takes a folder of conversations along in which there is none.
+    if missing
+        && matches!(
+            tokio::task::spawn_blocking(move || !again.is_dir() && owner::hand_over(&again, holder).is_ok()).await,
+            Ok(true)
+        )
+    {
+        prepared = run::prepare(&image.engine, plan, &cancel, phase).await;
+    }
     // What the engine has not answered in time may come yet.
     if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
         reaper.settle_container(&name);
