@@ -186,7 +186,7 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
 /// owners here, and keeps to the mode.
 fn home_in_memory(wish: &Wish) -> String {
     let whose = if wish.engine.podman {
-        "mode=1777,notmpcopyup".to_owned()
+        "mode=1777".to_owned()
     } else {
         format!("mode=0755,uid={},gid={}", wish.uid, wish.gid)
     };

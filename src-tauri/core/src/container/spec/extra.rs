@@ -199,11 +199,8 @@ pub(super) fn apply(wish: &Wish, home: &str, host: &mut HostConfig) {
 fn scratch(wish: &Wish, home: &str) -> HashMap<String, String> {
     let mut all: HashMap<String, String> =
         SCRATCH.iter().map(|(path, mode)| ((*path).to_owned(), format!("rw,exec,nosuid,nodev,mode={mode}"))).collect();
-    let rights = if wish.engine.podman {
-        "mode=1777,notmpcopyup".to_owned()
-    } else {
-        format!("uid={},gid={},mode=755", wish.uid, wish.gid)
-    };
+    let rights =
+        if wish.engine.podman { "mode=1777".to_owned() } else { format!("uid={},gid={},mode=755", wish.uid, wish.gid) };
     all.insert(home.to_owned(), format!("rw,exec,nosuid,nodev,{rights}"));
     all
 }
