@@ -165,6 +165,8 @@ async fn one_conversation_goes_in_and_out_and_the_agent_knows_where_it_is() {
     let (api, home, app) = tab("container-conversation").await;
     app.send("say: remember the blue door").await;
     app.until_entry("assistant", "the blue door", LONG).await;
+    // A move in the middle of a turn would be told, too.
+    app.until_idle(SOON).await;
     app.enter().await;
     app.until_entry("notice", "runs in a container now", SOON).await;
     app.send("say: inside the green house").await;

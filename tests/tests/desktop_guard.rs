@@ -113,7 +113,10 @@ async fn a_change_outlives_a_closed_tab_and_a_kill() {
 
     let options = Options::real(std::slice::from_ref(&project)).engine();
     let app = App::launch("guard-closed-again", &home, &api, &options).await;
-    assert!(asked(&app).await.contains("evil"), "the next tab of this folder asks first");
+    // The project's next tab begins where its last one was; what was changed then is still asked about on the way out.
+    app.until_container("running", LONG).await;
+    app.click("container-button").await;
+    assert!(asked(&app).await.contains("evil"), "whoever leaves is asked about all of it");
     assert_eq!(agents(&app), 0, "before any agent runs on the host");
     app.click("guard-revert").await;
     app.until_container("off", LONG).await;
