@@ -37,6 +37,8 @@ docker)
     ;;
 podman)
     mkdir -p "$data"
+    # What watches its containers notes an end by memory where it was started.
+    cd "$data"
     # Only what is not the machine's usual: nothing of this may touch another Podman's state. Locks in files, because
     # those in shared memory are all Podmans' together.
     {
