@@ -67,7 +67,7 @@ const DOCKER_ALONE: &[(&str, &str)] = &[
     ("engine_image_file", "a template's step that installs packages fails at the tests' Podman, and why is not known"),
     ("engine_image_named", "Podman takes its registry, which has no TLS, only where its own files say so"),
     ("engine_options", "a home in memory belongs to root at the tests' Podman: all but that case pass there"),
-    ("engine_place", "it has not been run at Podman yet"),
+    ("engine_place", "it reads how Docker names images, and what its builder does with proxies"),
     ("engine_remote", "the engines behind TLS and ssh in it are Docker's"),
 ];
 
