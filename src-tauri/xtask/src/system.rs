@@ -67,10 +67,9 @@ const TESTS: &[Package] = &[
     Package { name: "openssh-client", or: &["ssh"] },
     Package { name: "debootstrap", or: &["debootstrap"] },
     Package { name: "xclip", or: &["xclip"] },
-    // The keyring that the tests keep keys in, the bus that it is asked by, and an SSH agent.
+    // The keyring that the tests keep keys in, and the bus that it is asked by.
     Package { name: "dbus", or: &["dbus-daemon"] },
     Package { name: "gnome-keyring", or: &["gnome-keyring-daemon"] },
-    Package { name: "openssh-client", or: &["ssh-agent"] },
     Package { name: "fonts-dejavu-core", or: &[] },
     // Login shells that people have, for the search for the CLI.
     Package { name: "fish", or: &["fish"] },
