@@ -183,7 +183,9 @@ fn passed(app: u32) -> Result<Vec<(String, String)>, Trouble> {
 
 /// The conversation of the one tab: the one that it has, or else a new one.
 fn conversation(bucket: &Path) -> Result<[String; 2], Trouble> {
-    let entries = std::fs::read_dir(bucket)
+    // An agent on the host that leaves takes an empty one along, and nothing can be mounted that is not there.
+    let entries = std::fs::create_dir_all(bucket)
+        .and_then(|()| std::fs::read_dir(bucket))
         .map_err(|error| Trouble::Measurement(format!("{} cannot be read: {error}", bucket.display())))?;
     let names: Vec<String> = entries
         .flatten()
