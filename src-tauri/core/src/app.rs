@@ -5,11 +5,12 @@ mod credentials;
 mod problems;
 mod surroundings;
 mod visits;
+mod writers;
 
 pub use problems::{Problem, ProblemId};
-pub(crate) use surroundings::Inside;
 pub use surroundings::Surroundings;
 pub use visits::Figures;
+pub(crate) use writers::Inside;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use super::writers::{Inside, Writers};
 use crate::agent::claude::{find, sessions};
 use crate::audit::Audit;
 use crate::container::engine::survey::{self, Surveyed};
@@ -56,27 +57,7 @@ pub struct Surroundings {
     asked: Mutex<BTreeMap<PathBuf, Wishes>>,
     #[cfg(unix)]
     sync: sync::Store,
-    /// How many tabs have a container that may write to a workspace.
-    inside: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
-}
-
-/// Held while a container may write to a workspace.
-#[derive(Debug)]
-pub(crate) struct Inside {
-    workspace: PathBuf,
-    all: Arc<Mutex<BTreeMap<PathBuf, usize>>>,
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = all.get_mut(&self.workspace) {
-            *count -= 1;
-            if *count == 0 {
-                all.remove(&self.workspace);
-            }
-        }
-    }
+    writers: Writers,
 }
 
 impl Surroundings {
@@ -117,7 +98,7 @@ impl Surroundings {
             asked: Mutex::default(),
             #[cfg(unix)]
             sync,
-            inside: Arc::default(),
+            writers: Writers::default(),
         }
     }
 
@@ -184,16 +165,29 @@ impl Surroundings {
         &self.audit
     }
 
-    /// A container may write to a workspace from now on, as long as this is held.
-    pub(crate) fn enters(&self, workspace: &Path) -> Inside {
-        let workspace = workspace.to_path_buf();
-        *self.inside.lock().unwrap_or_else(PoisonError::into_inner).entry(workspace.clone()).or_default() += 1;
-        Inside { workspace, all: Arc::clone(&self.inside) }
+    /// A tab's container may write to its workspace from now on, as long as this is held.
+    pub(crate) fn enters(&self, tab: &TabId, workspace: &Path) -> Inside {
+        self.writers.enters(tab, workspace)
     }
 
-    /// True where a container may write to a workspace.
+    /// The tab's container may write to these folders too.
+    pub(crate) fn may_write(&self, tab: &TabId, folders: &[PathBuf]) {
+        self.writers.may_write(tab, folders);
+    }
+
+    /// True where a container may write to something that an agent on the host would meet in a workspace.
     pub(crate) fn is_inside(&self, workspace: &Path) -> bool {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner).contains_key(workspace)
+        self.writers.concern(workspace)
+    }
+
+    /// True where a container may write to one of these folders.
+    pub(crate) fn is_written(&self, folders: &[PathBuf]) -> bool {
+        self.writers.write_to(folders)
+    }
+
+    /// True where a container has exactly this workspace.
+    pub(crate) fn is_worked_in(&self, workspace: &Path) -> bool {
+        self.writers.work_in(workspace)
     }
 
     /// Ends our agents if we are killed.

@@ -1,5 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
+mod elsewhere;
+mod limits;
+mod named;
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -17,8 +21,18 @@ fn workspace() -> (TempDir, PathBuf, Store) {
     put(&project.join(".vscode/tasks.json"), "{}\n");
     put(&project.join("src/main.rs"), "fn main() {}\n");
     let store = Store::new(root.join("guard"));
-    store.begin(&project).unwrap();
+    begin(&store, &project);
     (folder, project, store)
+}
+
+/// A container of this workspace begins.
+fn begin(store: &Store, workspace: &Path) {
+    store.begin(&[workspace.to_path_buf()]).unwrap();
+}
+
+/// What has changed, while no container writes, or one does.
+fn check(store: &Store, workspace: &Path, stays: bool) -> Vec<Change> {
+    store.check(workspace, |_| stays).unwrap()
 }
 
 fn put(path: &Path, text: &str) {
@@ -28,9 +42,9 @@ fn put(path: &Path, text: &str) {
 
 /// Answers what is to be asked now, or the one file of it.
 fn says(store: &Store, project: &Path, keep: bool, file: Option<&str>, stays: bool) -> (Vec<Change>, Option<PathBuf>) {
-    let shown = store.check(project, true).unwrap();
+    let shown = check(store, project, true);
     let answer = Answer { keep, path: file.map(|file| project.join(file)) };
-    store.answer(project, &shown, &answer, stays).unwrap()
+    store.answer(project, &shown, &answer, |_| stays).unwrap()
 }
 
 fn names(changes: &[Change], project: &Path) -> Vec<String> {
@@ -51,6 +65,9 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
         (".git/worktrees/a/commondir", "/workspace/evil\n", true),
         (".git/modules/sub/config", "[core]\n\tworktree = ../../../sub\n", false),
         (".husky/x.sample", "evil", true),
+        (".git/modules/sub/config", "[core]\n\tworktree = ../../../../elsewhere\n", true),
+        (".git/config", "[core]\n\tbare = false\n\tworktree = ..\n", true),
+        (".git/config", "[core]\n\tbare = false\n[branch \"x\"] [core] fsmonitor = ./evil\n", true),
         (".git/config", "[core]\n\tbare = false\n[branch \"x\"]\n\tremote = origin\n", false),
         (".git/config", "[core]\n\tbare = false\n\tfsmonitor = ./evil\n", true),
         (".git/config", "[core]\n\thooksPath = hooks\n", true),
@@ -59,6 +76,13 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
         (".git/modules/a/modules/b/config", "[core]\n\tsshCommand = evil\n", true),
         (".claude/settings.json", "{}", true),
         (".claude/settings.local.json", "{}", true),
+        (".claude/skills/evil/SKILL.md", "evil", true),
+        (".claude/agents/evil.md", "evil", true),
+        (".claude/commands/evil.md", "evil", true),
+        (".claude/notes.md", "fine", false),
+        ("deep/er/.mcp.json", "{}", true),
+        ("node_modules/a/.mcp.json", "{}", false),
+        ("node_modules/a/.git/hooks/post-checkout", "evil", true),
         (".mcp.json", "{}", true),
         (".vscode/tasks.json", "{\"tasks\": []}\n", true),
         (".husky/pre-push", "evil", true),
@@ -67,7 +91,7 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
     for (path, text, told) in cases {
         let (_folder, project, store) = workspace();
         put(&project.join(path), text);
-        let changes = store.check(&project, false).unwrap();
+        let changes = check(&store, &project, false);
         let expected: Vec<&str> = if *told { vec![*path] } else { vec![] };
         assert_eq!(names(&changes, &project), expected, "{path} with {text:?}");
         assert_eq!(store.knows(&project), *told, "the baseline stays as long as somebody has to answer");
@@ -82,7 +106,7 @@ fn a_change_is_shown_line_by_line_and_brought_back_with_its_permissions() {
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
     fs::remove_file(&tasks).unwrap();
     put(&project.join(".envrc"), "evil\n");
-    let changes = store.check(&project, false).unwrap();
+    let changes = check(&store, &project, false);
     let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
     assert_eq!(names(&changes, &project), [".envrc", ".git/hooks/pre-rebase", ".vscode/tasks.json"]);
     assert_eq!(kinds, [ChangeKind::Added, ChangeKind::Changed, ChangeKind::Removed]);
@@ -104,7 +128,7 @@ fn no_link_hides_a_file_nor_leads_the_way_back_out() {
     fs::remove_dir_all(project.join(".vscode")).unwrap();
     symlink(&outside, project.join(".vscode")).unwrap();
     symlink("/nowhere", project.join(".mcp.json")).unwrap();
-    let changes = store.check(&project, false).unwrap();
+    let changes = check(&store, &project, false);
     assert_eq!(names(&changes, &project), [".mcp.json", ".vscode", ".vscode/tasks.json"], "links count themselves");
     says(&store, &project, false, None, false);
     assert_eq!(fs::read_to_string(project.join(".vscode/tasks.json")).unwrap(), "{}\n", "the file is back");
@@ -124,23 +148,23 @@ fn a_folder_of_hooks_that_the_configuration_names_is_guarded_too() {
     put(&project.join("tools/hooks/pre-commit"), "fine\n");
     symlink("tools/hooks", project.join(".husky")).unwrap();
     let store = Store::new(folder.path().join("guard"));
-    store.begin(&project).unwrap();
+    begin(&store, &project);
     put(&project.join("tools/hooks/pre-commit"), "evil\n");
-    assert_eq!(names(&store.check(&project, true).unwrap(), &project), ["tools/hooks/pre-commit"]);
+    assert_eq!(names(&check(&store, &project, true), &project), ["tools/hooks/pre-commit"]);
 }
 
 #[test]
 fn a_baseline_that_nobody_has_answered_for_is_never_renewed() {
     let (_folder, project, store) = workspace();
     put(&project.join(".envrc"), "evil\n");
-    store.begin(&project).unwrap();
-    assert_eq!(names(&store.check(&project, false).unwrap(), &project), [".envrc"], "a second start hides nothing");
+    begin(&store, &project);
+    assert_eq!(names(&check(&store, &project, false), &project), [".envrc"], "a second start hides nothing");
     says(&store, &project, true, None, true);
-    assert!(store.check(&project, true).unwrap().is_empty(), "what was kept is what is expected from now on");
+    assert!(check(&store, &project, true).is_empty(), "what was kept is what is expected from now on");
     put(&project.join(".envrc"), "worse\n");
-    assert_eq!(store.check(&project, true).unwrap().len(), 1, "while another container still writes");
+    assert_eq!(check(&store, &project, true).len(), 1, "while another container still writes");
     says(&store, &project, true, None, false);
-    assert!(!store.knows(&project) && store.check(&project, false).unwrap().is_empty(), "nothing is left to ask");
+    assert!(!store.knows(&project) && check(&store, &project, false).is_empty(), "nothing is left to ask");
 }
 
 #[test]
@@ -162,11 +186,11 @@ fn only_what_was_shown_is_kept() {
     let (_folder, project, store) = workspace();
     put(&project.join(".envrc"), "shown\n");
     put(&project.join(".mcp.json"), "{}\n");
-    let shown = store.check(&project, true).unwrap();
+    let shown = check(&store, &project, true);
     // Another container still writes while the user reads.
     put(&project.join(".envrc"), "evil\n");
     put(&project.join(".husky/pre-push"), "evil\n");
-    let (left, _) = store.answer(&project, &shown, &Answer { keep: true, path: None }, false).unwrap();
+    let (left, _) = store.answer(&project, &shown, &Answer { keep: true, path: None }, |_| false).unwrap();
     assert_eq!(names(&left, &project), [".envrc", ".husky/pre-push"], "what nobody has seen is asked about");
     assert!(left[0].hunks[0].lines.contains(&"+evil".to_owned()), "as it is now: {:?}", left[0]);
 }
@@ -180,11 +204,13 @@ fn repositories_within_the_workspace_are_guarded() {
         ("vendor/lib/.git/hooks/pre-commit.sample", "#!/bin/sh\n", false),
         ("vendor/lib/.git", "gitdir: ../../evil\n", true),
         ("a/b/c/d/e/.git/hooks/pre-commit", "evil", true),
+        ("a/b/c/d/e/f/g/h/i/j/.git/hooks/pre-commit", "evil", true),
+        ("a/.GIT/hooks/pre-commit", "evil", true),
     ];
     for (path, text, told) in cases {
         let (_folder, project, store) = workspace();
         put(&project.join(path), text);
-        let changes = store.check(&project, false).unwrap();
+        let changes = check(&store, &project, false);
         let expected: Vec<&str> = if *told { vec![*path] } else { vec![] };
         assert_eq!(names(&changes, &project), expected, "{path} with {text:?}");
     }

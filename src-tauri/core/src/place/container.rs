@@ -7,6 +7,7 @@ mod complaints;
 mod credentials;
 mod devcontainer;
 mod grant;
+mod guarded;
 mod image;
 mod network;
 mod project;
@@ -240,6 +241,7 @@ pub async fn enter(
     notes.extend(lent.notes);
     notes.extend(stays_here);
     tell_notes(&notes, &news);
+    guarded::begin(order, &wish).await?;
     let mut prepared = start(order, image, plan, (&wish.session_bucket, holder), news.clone()).await?;
     complaints::hand_on(prepared.errors.take(), news.clone());
     notes.extend(prepared.notes.clone());
@@ -300,21 +302,18 @@ struct Ground {
     groups: Vec<u32>,
 }
 
-/// Takes the guard's baseline, and gives the conversations to `holder`.
+/// Looks at it, and gives the conversations to `holder`.
 async fn ground(order: &Order, rootless: bool, holder: owner::Owner, news: &impl Fn(News)) -> Result<Ground, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let folder = surroundings.claude_folder(&workspace);
-    let guard = surroundings.guard().clone();
     let looked = tokio::task::spawn_blocking(move || {
-        // Before anything of the image's can run, the shell at the gate included.
-        guard.begin(&workspace).map_err(|error| Failure::from(&error))?;
         let bucket = sessions::bucket(&folder, &workspace);
         let git_common_dir = git::common_folder(&workspace);
         let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
-        Ok::<_, Failure>((owner::hand_over(&bucket, holder), bucket, git_common_dir, groups))
+        (owner::hand_over(&bucket, holder), bucket, git_common_dir, groups)
     });
-    let (handed, bucket, git_common_dir, groups) = looked.await.map_err(|error| start_failed(&error.to_string()))??;
+    let (handed, bucket, git_common_dir, groups) = looked.await.map_err(|error| start_failed(&error.to_string()))?;
     handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
     let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
     if !groups.is_empty() {

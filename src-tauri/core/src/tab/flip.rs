@@ -502,7 +502,7 @@ impl Actor {
             return;
         };
         self.launched = self.launches(Place::Container);
-        self.inside = Some(self.surroundings.enters(self.workspace.path()));
+        self.inside = Some(self.surroundings.enters(&self.id, self.workspace.path()));
         self.flip.wanted = CancellationToken::new();
         let entered = self.flip.entered;
         self.flip.life = entered;

@@ -90,9 +90,10 @@ impl Actor {
 
     fn looks(&mut self) {
         self.guarding = Guarding::Busy;
-        let (store, workspace) = (self.surroundings.guard().clone(), self.workspace.path().to_path_buf());
-        let stays = self.surroundings.is_inside(&workspace);
-        self.guards(move || Report::Looked(store.check(&workspace, stays)));
+        let (surroundings, workspace) = (self.surroundings.clone(), self.workspace.path().to_path_buf());
+        self.guards(move || {
+            Report::Looked(surroundings.guard().check(&workspace, |folders| surroundings.is_written(folders)))
+        });
     }
 
     /// The user keeps what has changed, or wants back what was.
@@ -102,10 +103,10 @@ impl Actor {
             _ => return,
         };
         self.guarding = Guarding::Busy;
-        let (store, workspace) = (self.surroundings.guard().clone(), self.workspace.path().to_path_buf());
-        let stays = self.surroundings.is_inside(&workspace);
+        let (surroundings, workspace) = (self.surroundings.clone(), self.workspace.path().to_path_buf());
         self.guards(move || {
-            let left = store.answer(&workspace, &shown, &answer, stays);
+            let stays = |folders: &[PathBuf]| surroundings.is_written(folders);
+            let left = surroundings.guard().answer(&workspace, &shown, &answer, stays);
             Report::Answered { answer, left }
         });
     }

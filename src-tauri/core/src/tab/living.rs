@@ -300,7 +300,7 @@ impl Actor {
     pub(super) fn cleans_volumes(&self) {
         let workspace = self.workspace.path().to_path_buf();
         let wanted = self.surroundings.settings().wishes(&workspace).clean_volumes == Some(true);
-        if !wanted || self.surroundings.is_inside(&workspace) {
+        if !wanted || self.surroundings.is_worked_in(&workspace) {
             return;
         }
         let surroundings = self.surroundings.clone();

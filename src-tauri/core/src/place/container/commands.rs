@@ -83,7 +83,7 @@ pub(super) async fn initialize(
     let workspace = order.workspace.path().to_path_buf();
     let (store, guarded) = (order.surroundings.guard().clone(), workspace.clone());
     // What runs here may call git, or whatever else the guard keeps an eye on.
-    let changes = tokio::task::spawn_blocking(move || store.check(&guarded, true));
+    let changes = tokio::task::spawn_blocking(move || store.check(&guarded, |_| true));
     let changes = changes.await.map_err(|error| super::start_failed(&error.to_string()))?;
     if !changes.map_err(|error| Failure::from(&error))?.is_empty() {
         return Err(Failure::new(
