@@ -21,6 +21,9 @@ use daemon::Daemon;
 /// The image that `Dockerfile.claude` begins from.
 pub const BASE: &str = "node:22-bookworm";
 
+/// Who runs the engine that is rootless.
+pub const ROOTLESS_USER: u32 = daemon::USER;
+
 /// Whose engine the suites run at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -77,6 +80,19 @@ impl Engine {
         })
     }
 
+    /// A rootless one beside it, which [`ROOTLESS_USER`] runs. Only root can start it.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn rootless() -> &'static Self {
+        static ROOTLESS: OnceLock<Engine> = OnceLock::new();
+        ROOTLESS.get_or_init(|| {
+            let engine = Self::of(Daemon::start_rootless(Kind::of_this_run()));
+            std::thread::scope(|scope| scope.spawn(|| base::ensure(&engine)).join()).expect("the base is there");
+            engine
+        })
+    }
+
     /// True where it is Podman, which tells less.
     ///
     /// # Panics
@@ -110,7 +126,10 @@ impl Engine {
     }
 
     fn private() -> Self {
-        let daemon = Daemon::start(Kind::of_this_run());
+        Self::of(Daemon::start(Kind::of_this_run()))
+    }
+
+    fn of(daemon: Daemon) -> Self {
         let socket = |name: &str| format!("unix://{}", daemon.folder().join(name).display());
         Self { address: socket("docker.sock"), open_address: socket("open.sock"), _daemon: Some(daemon) }
     }

@@ -1,7 +1,7 @@
 //! What Gemra has to know of git on the host: who the user is, and where a worktree's repository lies. It never runs
 //! git inside a workspace, because a repository can make git run programs.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use crate::environment::Environment;
@@ -54,6 +54,34 @@ pub(crate) fn common_folder(workspace: &Path) -> Option<PathBuf> {
     (is_repository && names_us && !common.starts_with(workspace)).then_some(common)
 }
 
+/// The names by which the files of the worktree at `workspace` call its repository `common`, beside that one: a link on
+/// the way that the user has left where the repository was, and where they name it from the worktree, what that leads
+/// to for somebody who sees the worktree at `inside`.
+pub(crate) fn common_names(workspace: &Path, common: &Path, inside: &Path) -> Vec<PathBuf> {
+    let name = |at: &Path| {
+        let link = std::fs::read_to_string(workspace.join(".git")).ok()?;
+        let own = Path::new(link.trim().strip_prefix("gitdir:")?.trim()).to_path_buf();
+        let common = std::fs::read_to_string(workspace.join(&own).join("commondir")).ok()?;
+        Some(plain(&at.join(own).join(common.trim())))
+    };
+    let mut names: Vec<PathBuf> = [workspace, inside].into_iter().filter_map(name).collect();
+    names.dedup();
+    names.retain(|name| name != common);
+    names
+}
+
+/// A path without its `..`, as far as they can be told from the path alone.
+fn plain(path: &Path) -> PathBuf {
+    path.components().fold(PathBuf::new(), |mut plain, part| {
+        match part {
+            Component::ParentDir => drop(plain.pop()),
+            Component::CurDir => {}
+            other => plain.push(other),
+        }
+        plain
+    })
+}
+
 #[cfg(test)]
 #[cfg(unix)]
 mod tests {
@@ -74,6 +102,16 @@ mod tests {
         assert_eq!(common_folder(&tree), None, "a plain folder has none");
         std::fs::write(tree.join(".git"), format!("gitdir: {}\n", own.display())).unwrap();
         assert_eq!(common_folder(&tree), Some(repository.clone()), "a worktree's is found");
+        let names = || common_names(&tree, &repository, Path::new("/workspace"));
+        assert!(names().is_empty(), "it has one name");
+        std::fs::write(tree.join(".git"), "gitdir: ../repo/.git/worktrees/tree\n").unwrap();
+        assert_eq!(common_folder(&tree), Some(repository.clone()), "a worktree may name it from where it is");
+        assert_eq!(names(), [Path::new("/repo/.git")], "which is another place for whoever sees it elsewhere");
+        std::os::unix::fs::symlink(root.join("repo"), root.join("old")).unwrap();
+        let old = root.join("old/.git");
+        std::fs::write(tree.join(".git"), format!("gitdir: {}/worktrees/tree\n", old.display())).unwrap();
+        assert_eq!(common_folder(&tree), Some(repository.clone()), "a link leads to it");
+        assert_eq!(names(), [old], "and is what git looks for");
         std::fs::write(own.join("gitdir"), "/elsewhere/.git\n").unwrap();
         assert_eq!(common_folder(&tree), None, "a repository that does not know this worktree is not mounted");
         assert_eq!(common_folder(&root.join("repo")), None, "an ordinary repository needs no second mount");

@@ -6,7 +6,7 @@
 //! `engine-probe hold TAG INSTANCE WORKSPACE` starts a container as the workspace's owner, says "running", and does
 //! nothing more.
 //! `engine-probe enter WORKSPACE` moves a tab's agent into a container and quits. It says "running" and the facts that
-//! were told, or the failure.
+//! were told, or the failure. `engine-probe enter-and-leave WORKSPACE` moves it back to the host before that.
 //! `engine-probe --reaper` is the reaper, as the app's own program can be.
 
 use std::collections::BTreeMap;
@@ -58,13 +58,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             let exit = process.stop.gone().await;
             println!("ended with {:?}", exit.code);
         }
-        ["enter", workspace] => println!("{}", enter(environment, workspace).await?),
+        ["enter", workspace] => println!("{}", enter(environment, workspace, false).await?),
+        ["enter-and-leave", workspace] => println!("{}", enter(environment, workspace, true).await?),
         other => return Err(format!("unknown arguments: {other:?}").into()),
     }
     Ok(())
 }
 
-async fn enter(environment: Environment, workspace: &str) -> Result<String, Box<dyn std::error::Error>> {
+async fn enter(environment: Environment, workspace: &str, leave: bool) -> Result<String, Box<dyn std::error::Error>> {
     let app = App::start(environment, None).await?;
     let id = app.open_tab("open", workspace.to_owned()).await?;
     let tab = app.tab(&id)?;
@@ -85,6 +86,11 @@ async fn enter(environment: Environment, workspace: &str) -> Result<String, Box<
         view.as_ref().is_some_and(|view| matches!(view.state, State::Running | State::Error { .. }))
     };
     let view = seen.wait_for(settled).await?.clone().ok_or("the state was seen")?;
+    if leave && view.state == State::Running {
+        tab.toggle_container("back".to_owned());
+        let back = |view: &Option<ContainerView>| view.as_ref().is_some_and(|view| view.state == State::Off);
+        seen.wait_for(back).await?;
+    }
     app.quit().await;
     Ok(match view.state {
         State::Error { failure, .. } => format!("{failure} {:?}", failure.detail),

@@ -3,13 +3,17 @@
 //! ends.
 
 use std::io::{BufRead as _, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
 use std::time::{Duration, Instant};
 
 use super::Kind;
 use crate::spawn;
+
+mod rootless;
+
+pub(super) use rootless::USER;
 
 /// How long another suite may hold the data folder.
 const TURN: Duration = Duration::from_mins(20);
@@ -55,6 +59,12 @@ podman)
         echo "network_config_dir = \"$data/networks\""
     } >"$data/containers.conf"
     export CONTAINERS_CONF="$data/containers.conf"
+    # Docker takes a registry on the loopback without TLS; Podman where it is told to.
+    {
+        cat /etc/containers/registries.conf 2>/dev/null || true
+        printf '\n[[registry]]\nlocation = "127.0.0.1"\ninsecure = true\n'
+    } >"$data/registries.conf"
+    export CONTAINERS_REGISTRIES_CONF="$data/registries.conf"
     # It asks for more open files and processes than some machines allow even to root, where no container would start:
     # there they get what is enough. What a test wishes for stays.
     mkdir -p "$data/hooks"
@@ -87,13 +97,23 @@ podman)
         engines="$engines $!"
     done
     ;;
+*-rootless)
+    mkdir -p "$data"
+    rm -rf "$data/docker/network"
+    # Its processes die together, whatever they have left behind, and its mounts with them.
+    unshare --mount --pid --fork --kill-child --mount-proc sh -c "$ROOTLESS" rootless "$data" "$run" "$kind" \
+        </dev/null >"$log" 2>&1 9>&- &
+    engines=$!
+    ;;
 esac
 cat >/dev/null
 if [ "$kind" = podman ]; then
     podman $storage rm --all --force --time 0 </dev/null >>"$log" 2>&1 || true
 fi
+# It does not listen to less.
+case "$kind" in *-rootless) kill -KILL $engines 2>/dev/null || true ;; esac
 kill $engines 2>/dev/null || true
-wait $engines || true
+wait $engines 2>/dev/null || true
 # The daemon leaves the host's own network namespace mounted there.
 umount "$run/exec/netns/default" 2>/dev/null || true
 rm -rf "$run"
@@ -112,7 +132,7 @@ impl Daemon {
     pub(super) fn start(kind: Kind) -> Self {
         let state = super::target().join("engine");
         std::fs::create_dir_all(&state).expect("the target folder can be written");
-        let first = Self::try_start(kind, &state, &[]);
+        let first = Self::try_start(kind, false, &state, &[]);
         let daemon = first.unwrap_or_else(|log| {
             let refused = kind == Kind::Docker && (log.contains("iptables") || log.contains("bridge"));
             assert!(refused, "the engine did not start:\n{log}");
@@ -120,8 +140,22 @@ impl Daemon {
                 "the engine starts without networks of its own, because this machine refuses them:\n{log}"
             ));
             let without = ["--iptables=false", "--ip6tables=false", "--bridge=none"];
-            Self::try_start(kind, &state, &without).unwrap_or_else(|log| panic!("the daemon did not start:\n{log}"))
+            let again = Self::try_start(kind, false, &state, &without);
+            again.unwrap_or_else(|log| panic!("the daemon did not start:\n{log}"))
         });
+        daemon.open()
+    }
+
+    /// Starts it as [`USER`], without any right of root's.
+    pub(super) fn start_rootless(kind: Kind) -> Self {
+        let state = super::target().join("engine");
+        std::fs::create_dir_all(&state).expect("the target folder can be written");
+        let started = Self::try_start(kind, true, &state, &[]);
+        started.unwrap_or_else(|log| panic!("the rootless engine did not start:\n{log}")).open()
+    }
+
+    fn open(self) -> Self {
+        let daemon = self;
         let open = daemon.folder.join("open.sock");
         std::fs::set_permissions(&open, PermissionsExt::from_mode(0o666)).expect("the open socket is ours to open");
         daemon
@@ -133,18 +167,23 @@ impl Daemon {
     }
 
     /// The end of the engine's log where it does not answer.
-    fn try_start(kind: Kind, state: &Path, arguments: &[&str]) -> Result<Self, String> {
+    fn try_start(kind: Kind, rootless: bool, state: &Path, arguments: &[&str]) -> Result<Self, String> {
         // Not under the target folder: a socket's path has room for about a hundred letters.
         let folder = tempfile::Builder::new().prefix("gemra-engine-").tempdir().expect("a temp folder").keep();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o755)).expect("the folder is ours");
-        let (lock, data, program) = match kind {
-            Kind::Docker => ("lock", "data", "dockerd"),
-            Kind::Podman => ("podman.lock", "podman", "podman"),
+        let (lock, data, program, name) = match (kind, rootless) {
+            (Kind::Docker, false) => ("lock", "data", "dockerd", "docker"),
+            (Kind::Podman, false) => ("podman.lock", "podman", "podman", "podman"),
+            (Kind::Docker, true) => ("rootless-docker.lock", "rootless-docker", "rootless-docker", "docker-rootless"),
+            (Kind::Podman, true) => ("rootless-podman.lock", "rootless-podman", "rootless-podman", "podman-rootless"),
         };
+        if rootless {
+            chown(&folder, Some(USER), Some(USER)).expect("root gives folders away");
+        }
         let log = state.join(format!("{program}.log"));
         let mut command = spawn::command("sh");
         command.args(["-c", KEEPER, "keeper"]).arg(state.join(lock)).arg(state.join(data)).arg(&folder).arg(&log);
-        command.arg(kind.as_str()).args(arguments);
+        command.arg(name).args(arguments).env("ROOTLESS", rootless::SCRIPT);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         // Out of our group, so that an interrupt at the keyboard ends us, and the keeper through its stdin.
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
@@ -155,7 +194,7 @@ impl Daemon {
         let deadline = Instant::now() + READY;
         while !sockets.iter().all(|socket| ping(socket)) {
             let text = std::fs::read_to_string(&log).unwrap_or_default();
-            let gave_up = ["failed to start daemon", "dockerd: not found", "podman: not found"];
+            let gave_up = ["failed to start daemon", "dockerd: not found", "podman: not found", "rootless: it ended"];
             let gave_up = gave_up.iter().any(|words| text.contains(words));
             if gave_up || Instant::now() > deadline {
                 drop(stdin);

@@ -85,6 +85,7 @@ pub struct Desk {
     environment: BTreeMap<String, String>,
     settings: Settings,
     credentials: Vec<(String, String)>,
+    engine: &'static Engine,
 }
 
 /// A tab of a started app.
@@ -104,6 +105,14 @@ impl Desk {
     /// # Panics
     /// Where its folders cannot be made.
     pub fn new() -> Self {
+        Self::at(Engine::shared())
+    }
+
+    /// The same at another engine.
+    ///
+    /// # Panics
+    /// Where its folders cannot be made.
+    pub fn at(engine: &'static Engine) -> Self {
         let folder = tempfile::Builder::new().prefix("gemra-desk-").tempdir().expect("a temp folder");
         // The agent in the container may be another user.
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("it is ours");
@@ -115,10 +124,11 @@ impl Desk {
             ("HOME".to_owned(), path("user")),
             ("GEMRA_HOME".to_owned(), path("home")),
             ("GEMRA_CLAUDE".to_owned(), path("claude")),
-            ("DOCKER_HOST".to_owned(), Engine::shared().address().to_owned()),
+            ("DOCKER_HOST".to_owned(), engine.address().to_owned()),
         ]);
         let project = folder.path().join("project");
-        let desk = Self { folder, project, environment, settings: Settings::default(), credentials: Vec::new() };
+        let (settings, credentials) = (Settings::default(), Vec::new());
+        let desk = Self { folder, project, environment, settings, credentials, engine };
         desk.give_workspace();
         desk.host_version("echo '9.9.9 (Claude Code)'")
     }
@@ -141,6 +151,18 @@ impl Desk {
     /// # Panics
     /// Where the process cannot be started, or fails.
     pub fn enter_as(&self, user: u32, groups: &[u32]) -> String {
+        self.probe_as("enter", user, groups)
+    }
+
+    /// The same, and back to the host before the end.
+    ///
+    /// # Panics
+    /// Where the process cannot be started, or fails.
+    pub fn enter_and_leave_as(&self, user: u32) -> String {
+        self.probe_as("enter-and-leave", user, &[])
+    }
+
+    fn probe_as(&self, what: &str, user: u32, groups: &[u32]) -> String {
         for name in ["home", "user"] {
             chown(self.folder.path().join(name), Some(user), Some(user)).expect("root gives folders away");
         }
@@ -155,8 +177,8 @@ impl Desk {
         let groups = groups.iter().fold(user.to_string(), |list, group| format!("{list},{group}"));
         let mut command = spawn::command("setpriv");
         command.arg(format!("--reuid={user}")).arg(format!("--regid={user}")).arg(format!("--groups={groups}"));
-        command.arg("--").arg(&probe).arg("enter").arg(self.workspace());
-        command.env_clear().envs(&self.environment).env("DOCKER_HOST", Engine::shared().open_address());
+        command.arg("--").arg(&probe).arg(what).arg(self.workspace());
+        command.env_clear().envs(&self.environment).env("DOCKER_HOST", self.engine.open_address());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(self.folder.path());
         let output = spawn::output(&mut command).expect("setpriv starts the probe");
         let said = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -216,6 +216,9 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         if let Some(missing) = quirks::missing_source(self.engine.about(), &body).await {
             return Err(RunError::BadMount { cause: format!("{missing} is not there") });
         }
+        if let Some(path) = quirks::unspeakable(self.engine.about(), &body) {
+            return Err(RunError::Unspeakable { path });
+        }
         let user = body.user.clone().unwrap_or_default();
         quirks::adapt(self.engine.about(), &mut body, &user);
         // Each refusal is answered at most once, so that this ends.

@@ -241,6 +241,8 @@ fn git(wish: &Wish) -> Vec<(String, String)> {
     for path in own_path(&wish.workspace).into_iter().chain(wish.git_common_dir.as_deref().and_then(own_path)) {
         settings.push(("safe.directory".to_owned(), path));
     }
+    // The repository's other worktrees are not inside, and git would take them for gone.
+    settings.push(("gc.worktreePruneExpire".to_owned(), "never".to_owned()));
     let people = [("user.name", &wish.git_name), ("user.email", &wish.git_email)];
     settings.extend(people.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))));
     settings.extend(wish.git_settings.iter().cloned());
@@ -310,18 +312,7 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
             seen.clear();
         }
     }
-    if let Some(common) = &wish.git_common_dir
-        && let Some(own) = own_path(common)
-        && !seen.iter().any(|above| common.starts_with(above))
-    {
-        if is_at_own_path(common) {
-            all.push(folder(wish, &text(common)?, &own));
-        } else {
-            notes.push(format!(
-                "git does not work inside: {WORKSPACE} is the project there, and hides its repository {own}"
-            ));
-        }
-    }
+    repository(wish, &seen, &mut all, &mut notes)?;
     for extra in &wish.mounts {
         let (kind, source) = match &extra.source {
             MountSource::Path(path) => (MountType::BIND, text(path)?),
@@ -330,6 +321,26 @@ fn mounts(wish: &Wish, home: &str, volumes: &[Volume]) -> Result<(Vec<Mount>, Ve
         all.push(Mount { read_only: Some(extra.read_only), ..mount(kind, &source, &extra.target) });
     }
     Ok((all, notes))
+}
+
+/// A worktree's repository, where git will look for it. `seen` are the folders that are inside already.
+fn repository(wish: &Wish, seen: &[PathBuf], all: &mut Vec<Mount>, notes: &mut Vec<String>) -> Result<(), SpecError> {
+    let Some(common) = &wish.git_common_dir else { return Ok(()) };
+    for name in [common].into_iter().chain(&wish.git_common_names) {
+        let Some(own) = own_path(name).filter(|_| !seen.iter().any(|above| name.starts_with(above))) else { continue };
+        if !is_at_own_path(name) {
+            notes.push(format!(
+                "git does not work inside: {WORKSPACE} is the project there, and hides its repository {own}"
+            ));
+        } else if is_system(&own) {
+            notes.push(format!("git does not work inside: its repository would be {own} there, which is the system's"));
+        } else {
+            // What of it the agent may change, hooks and branches, is the project's as well.
+            let fixed = Some(wish.held.read_only_workspace);
+            all.push(Mount { read_only: fixed, ..folder(wish, &text(common)?, &own) });
+        }
+    }
+    Ok(())
 }
 
 /// The path itself, where it is one that can be in a container: those of Windows cannot.

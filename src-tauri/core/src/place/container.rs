@@ -170,7 +170,7 @@ pub async fn enter(
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let (rootless, holder) = (image.engine.about().rootless, owner_of(&order.workspace).await?);
-    let Ground { bucket, git_common_dir, groups } = ground(order, rootless, holder, &news).await?;
+    let ground = ground(order, rootless, holder, &news).await?;
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
     // From here on whatever fails lets go of them.
@@ -195,13 +195,9 @@ pub async fn enter(
     let mut wish = Wish {
         owner: labels(order),
         short_id,
-        workspace: workspace.clone(),
-        git_common_dir: git_common_dir.clone(),
-        session_bucket: bucket,
         image: image.name.clone(),
         uid: image.uid,
         gid: image.gid,
-        groups,
         limits: grant.limits,
         held: grant.held,
         folders: grant.folders,
@@ -217,7 +213,7 @@ pub async fn enter(
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch(order, Conversation::New(String::new())).args_without_conversation(),
         engine: image.engine.about().into(),
-        ..Wish::default()
+        ..ground.wish()
     };
     let mut done = None;
     if let Some(granted) = &image.granted {
@@ -296,10 +292,25 @@ fn without_folders_of_ours(wish: &mut Wish) -> Vec<String> {
 
 /// What a workspace brings along into every container.
 struct Ground {
+    workspace: PathBuf,
     /// Its conversations.
     bucket: PathBuf,
     git_common_dir: Option<PathBuf>,
+    git_common_names: Vec<PathBuf>,
     groups: Vec<u32>,
+}
+
+impl Ground {
+    fn wish(self) -> Wish {
+        Wish {
+            workspace: self.workspace,
+            session_bucket: self.bucket,
+            git_common_dir: self.git_common_dir,
+            git_common_names: self.git_common_names,
+            groups: self.groups,
+            ..Wish::default()
+        }
+    }
 }
 
 /// Looks at it, and gives the conversations to `holder`.
@@ -309,17 +320,20 @@ async fn ground(order: &Order, rootless: bool, holder: owner::Owner, news: &impl
     let folder = surroundings.claude_folder(&workspace);
     let looked = tokio::task::spawn_blocking(move || {
         let bucket = sessions::bucket(&folder, &workspace);
+        owner::hand_over(&bucket, holder)
+            .map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
         let git_common_dir = git::common_folder(&workspace);
+        let names = |common: &PathBuf| git::common_names(&workspace, common, Path::new(spec::WORKSPACE));
+        let git_common_names = git_common_dir.as_ref().map(names).unwrap_or_default();
         let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
-        (owner::hand_over(&bucket, holder), bucket, git_common_dir, groups)
+        let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
+        Ok::<_, Failure>(Ground { workspace, bucket, git_common_dir, git_common_names, groups })
     });
-    let (handed, bucket, git_common_dir, groups) = looked.await.map_err(|error| start_failed(&error.to_string()))?;
-    handed.map_err(|(path, error)| bad_mount(&format!("{} cannot be used: {error}", path.display())))?;
-    let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
-    if !groups.is_empty() {
-        news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&groups))));
+    let ground = looked.await.map_err(|error| start_failed(&error.to_string()))??;
+    if !ground.groups.is_empty() {
+        news(News::Fact("Groups", format!("{}, through which you may use these folders", numbers(&ground.groups))));
     }
-    Ok(Ground { bucket, git_common_dir, groups })
+    Ok(ground)
 }
 
 /// Makes and starts the container, and lets the reaper know of it meanwhile.
@@ -514,7 +528,9 @@ fn mounts(wish: &Wish) -> String {
     let twice = wish.workspace != Path::new(spec::WORKSPACE) && spec::is_at_own_path(&wish.workspace);
     let mut lines = vec![format!("{own} → /workspace{}", if twice { " and the same path" } else { "" })];
     if let Some(common) = wish.git_common_dir.as_ref().filter(|common| spec::is_at_own_path(common)) {
-        lines.push(format!("{} → the same path (the worktree's repository)", common.display()));
+        let others =
+            wish.git_common_names.iter().fold(String::new(), |text, name| format!("{text} and {}", name.display()));
+        lines.push(format!("{} → the same path{others} (the worktree's repository)", common.display()));
     }
     lines.push("its conversations → ~/.claude/projects".to_owned());
     lines.extend(grant::lines(wish));

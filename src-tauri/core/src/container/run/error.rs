@@ -63,6 +63,14 @@ pub enum RunError {
         /// The engine's words.
         cause: String,
     },
+    /// A folder's name has signs that the engine's own language needs.
+    #[error(
+        "Podman cannot be told of {path:?}: of colons on one side, and commas and quotes on the other, only one may be in a name"
+    )]
+    Unspeakable {
+        /// The folder.
+        path: String,
+    },
     /// A container of that name is there and is not this tab's.
     #[error("A container named {name} is there already and is not this tab's")]
     NameConflict {
@@ -174,6 +182,12 @@ impl From<&RunError> for Failure {
                 "A folder could not be mounted",
                 cause,
                 "Check that the folder is there and that the engine may share it (Docker Desktop: Settings, Resources, File sharing), then press Retry.",
+            ),
+            RunError::Unspeakable { .. } => Self::new(
+                Code::BadMount,
+                "A folder could not be mounted",
+                cause,
+                "Rename the folder, or choose Docker in the settings; then press Retry.",
             ),
             RunError::Spec(SpecError::Variable(_)) => Self::new(
                 Code::SettingsInvalid,

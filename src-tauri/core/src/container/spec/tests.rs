@@ -159,6 +159,18 @@ fn the_workspace_is_at_both_paths_and_nothing_else_of_the_host() {
     assert_eq!(mounted(&made(|_| {})), usual, "volumes, bucket, workspace twice");
     let worktree = mounted(&made(|wish| wish.git_common_dir = Some("/home/me/repo/.git".into())));
     assert_eq!(worktree.last().unwrap(), "/home/me/repo/.git -> /home/me/repo/.git", "a worktree's repository");
+    let named = |name: &str| {
+        made(|wish| {
+            wish.git_common_dir = Some("/home/me/repo/.git".into());
+            wish.git_common_names = vec![name.into()];
+        })
+    };
+    let twice = mounted(&named("/repo/.git"));
+    assert_eq!(twice[..6], worktree, "at its own path");
+    assert_eq!(twice[6], "/home/me/repo/.git -> /repo/.git", "and where the worktree's files name it");
+    let system = named("/usr");
+    assert_eq!(mounted(&system), worktree, "never over the system");
+    assert!(system.notes[0].contains("git does not work") && system.notes[0].contains("/usr"), "{:?}", system.notes);
     let inside = mounted(&made(|wish| wish.git_common_dir = Some("/home/me/project/.git".into())));
     assert_eq!(inside, usual, "a repository inside is there already");
     let same = mounted(&made(|wish| wish.workspace = "/workspace".into()));
@@ -211,17 +223,19 @@ fn git_knows_the_folders_and_the_user() {
         wish.git_email = Some("a@example.org".to_owned());
     });
     let expected = [
-        "GIT_CONFIG_COUNT=5",
+        "GIT_CONFIG_COUNT=6",
         "GIT_CONFIG_KEY_0=safe.directory",
         "GIT_CONFIG_VALUE_0=/workspace",
         "GIT_CONFIG_KEY_1=safe.directory",
         "GIT_CONFIG_VALUE_1=/home/me/project",
         "GIT_CONFIG_KEY_2=safe.directory",
         "GIT_CONFIG_VALUE_2=/home/me/repo/.git",
-        "GIT_CONFIG_KEY_3=user.name",
-        "GIT_CONFIG_VALUE_3=A B",
-        "GIT_CONFIG_KEY_4=user.email",
-        "GIT_CONFIG_VALUE_4=a@example.org",
+        "GIT_CONFIG_KEY_3=gc.worktreePruneExpire",
+        "GIT_CONFIG_VALUE_3=never",
+        "GIT_CONFIG_KEY_4=user.name",
+        "GIT_CONFIG_VALUE_4=A B",
+        "GIT_CONFIG_KEY_5=user.email",
+        "GIT_CONFIG_VALUE_5=a@example.org",
     ];
     let found: Vec<&str> = env(&plan).iter().map(String::as_str).filter(|line| line.starts_with("GIT_")).collect();
     assert_eq!(found, expected, "by environment alone");

@@ -29,6 +29,8 @@ pub struct Wish {
     pub workspace: PathBuf,
     /// Where the workspace is a git worktree: the repository's common folder, which its files name by its own path.
     pub git_common_dir: Option<PathBuf>,
+    /// Other names by which its files call that folder, as they are understood inside.
+    pub git_common_names: Vec<PathBuf>,
     /// The workspace's session bucket on the host. It must be there and belong to `uid`.
     pub session_bucket: PathBuf,
     /// The image, by the name of its fingerprint.
