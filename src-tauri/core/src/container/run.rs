@@ -183,6 +183,9 @@ struct Way<F> {
 
 impl<F: Fn(Phase) + Send + Sync> Way<F> {
     async fn go(mut self, cancel: &CancellationToken) -> Result<Prepared, RunError> {
+        if let Some(cause) = quirks::unspeakable(self.engine.about(), &self.plan.body) {
+            return Err(RunError::BadMount { cause });
+        }
         (self.phase)(Phase::Volumes);
         volumes::ensure(&self.engine, &self.plan, cancel).await?;
         (self.phase)(Phase::Create);
