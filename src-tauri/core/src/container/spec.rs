@@ -173,7 +173,9 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
         nano_cpus: wish.limits.cpu_thousandths.map(|thousandths| signed(thousandths.saturating_mul(1_000_000))),
         shm_size: Some(signed(wish.limits.shm)),
         mounts: Some(mounts),
-        tmpfs: wish.homeless.then(|| [(home.to_owned(), format!("rw,exec,nosuid,{}", extra::of_the_user(wish)))].into()),
+        tmpfs: wish
+            .homeless
+            .then(|| [(home.to_owned(), format!("rw,exec,nosuid,{}", extra::of_the_user(wish)))].into()),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
     };

@@ -98,7 +98,7 @@ pub fn note_on_cards(about: &About) -> Option<String> {
 }
 
 /// The first two numbers of its version; zeros where it does not tell.
-fn version(about: &About) -> (u32, u32) {
+pub(crate) fn version(about: &About) -> (u32, u32) {
     let number = about.name.rsplit(' ').next().unwrap_or_default();
     let mut numbers = number.split('.').map(|part| part.parse().unwrap_or_default());
     (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
@@ -263,7 +263,12 @@ mod tests {
             adapt(&about, &mut body, "1000:1000");
             let sent = body.host_config.and_then(|host| host.device_requests);
             assert_eq!(sent, expected, "{count} at {}", about.name);
-            assert_eq!(sent.is_some(), gives_cards(&about), "what is not sent is known not to be given: {}", about.name);
+            assert_eq!(
+                sent.is_some(),
+                gives_cards(&about),
+                "what is not sent is known not to be given: {}",
+                about.name
+            );
             let note = note_on_cards(&about).unwrap_or_default();
             let words = match (about.podman, sent.is_some()) {
                 (false, _) => "",
