@@ -182,10 +182,10 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
     host
 }
 
-/// Runtimes give it the mode of the folder that is there already, so that the user has to own it. Podman knows no
-/// owners here, and keeps to the mode.
+/// Runtimes give it the mode of the folder that is there already, so that the user has to own it. Some engines know no
+/// owners here, and keep to the mode.
 fn home_in_memory(wish: &Wish) -> String {
-    let whose = if wish.engine.podman {
+    let whose = if wish.engine.ownerless_memory {
         "mode=1777".to_owned()
     } else {
         format!("mode=0755,uid={},gid={}", wish.uid, wish.gid)
@@ -193,12 +193,12 @@ fn home_in_memory(wish: &Wish) -> String {
     format!("rw,exec,nosuid,{whose}")
 }
 
-/// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
+/// With this machine's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
 /// Elsewhere the engine knows the host's address.
 fn host_entry(wish: &Wish) -> String {
     let address = match wish.host_address {
         Some(address) => address.to_string(),
-        None if wish.network == Network::Host && !wish.engine.desktop => "127.0.0.1".to_owned(),
+        None if wish.network == Network::Host && !wish.engine.other_host => "127.0.0.1".to_owned(),
         None => "host-gateway".to_owned(),
     };
     format!("host.docker.internal:{address}")

@@ -8,7 +8,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Address, Engine};
+use super::{Address, Engine, quirks};
 
 /// A container, whatever its state.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -39,7 +39,7 @@ pub(crate) async fn containers(
                 })
                 .collect());
         }
-        Err(error @ bollard::errors::Error::JsonDataError { .. }) => error,
+        Err(error) if quirks::names_unknown_states(&error) => error,
         Err(error) => return Err(error),
     };
     match plainly(engine, filters).await {

@@ -1,9 +1,19 @@
-//! Where engines differ, and what is done about it: all of it here, as pure functions of what an engine said of itself.
-//! It asks no engine anything.
+//! Where engines differ, and what is done about it: all of it here and in the rooms below, as pure functions of what an
+//! engine said of itself. It asks no engine anything.
+
+mod container;
+mod network;
 
 use bollard::models::{ContainerCreateBody, MountType, SystemInfo};
 
 use super::{About, Supported};
+pub use container::is_rootless;
+pub(crate) use container::{
+    brings_ssh_agent, has_one_builder, knows_groups, names_unknown_states, owns_folders_in_memory, passes_over_cards,
+};
+pub use network::{HostNetwork, host_network};
+pub(crate) use network::{has_gateways, has_internal_gateways, usual_network};
+pub(super) use network::{is_virtual, kernel};
 
 /// The user that the agent is in a container. `owner` is the app's own user, or where the app runs as root the
 /// workspace's owner. Root in a rootless Docker's container is the user who runs the engine, and nobody else is; a

@@ -4,7 +4,7 @@
 use super::dockerfile::{Dockerfile, Need, NeedKind};
 use super::error::ImageError;
 use super::{Recipe, inspect};
-use crate::container::engine::{About, Engine};
+use crate::container::engine::{About, Engine, quirks};
 
 /// The frontend that knows what an older engine's `BuildKit` does not.
 const FRONTEND: &str = "docker/dockerfile:1";
@@ -33,7 +33,7 @@ impl Builder {
     pub(super) fn of(about: &About, need: Option<&Need>) -> Result<Self, String> {
         let Some(need) = need else { return Ok(Self::Classic) };
         // Podman's one builder stands behind the classic call, and knows mounts; what it does not know it says.
-        if about.podman {
+        if quirks::has_one_builder(about) {
             return Ok(Self::Classic);
         }
         let api = version(&about.api);

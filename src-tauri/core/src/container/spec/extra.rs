@@ -199,8 +199,11 @@ pub(super) fn apply(wish: &Wish, home: &str, host: &mut HostConfig) {
 fn scratch(wish: &Wish, home: &str) -> HashMap<String, String> {
     let mut all: HashMap<String, String> =
         SCRATCH.iter().map(|(path, mode)| ((*path).to_owned(), format!("rw,exec,nosuid,nodev,mode={mode}"))).collect();
-    let rights =
-        if wish.engine.podman { "mode=1777".to_owned() } else { format!("uid={},gid={},mode=755", wish.uid, wish.gid) };
+    let rights = if wish.engine.ownerless_memory {
+        "mode=1777".to_owned()
+    } else {
+        format!("uid={},gid={},mode=755", wish.uid, wish.gid)
+    };
     all.insert(home.to_owned(), format!("rw,exec,nosuid,nodev,{rights}"));
     all
 }
@@ -298,7 +301,7 @@ mod tests {
     #[test]
     fn podman_cannot_say_whose_a_folder_in_memory_is() {
         let mut wish = Wish { uid: 7, ..Wish::default() };
-        wish.engine.podman = true;
+        wish.engine.ownerless_memory = true;
         assert!(scratch(&wish, "/home/node")["/home/node"].ends_with("mode=1777"), "everybody may write");
         assert!(wish.mounts.iter().all(|mount| matches!(mount.source, MountSource::Path(_))), "and nothing is mounted");
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::container::engine::About;
+use crate::container::engine::quirks::{self, HostNetwork};
+use crate::container::engine::{About, Engine};
 use crate::container::labels::Owner;
 
 use super::extra::Held;
@@ -166,15 +167,20 @@ impl Limits {
 pub struct Abilities {
     /// `SELinux` confines containers.
     pub selinux: bool,
-    /// Containers live in a virtual machine.
-    pub desktop: bool,
-    /// Podman.
-    pub podman: bool,
+    /// The engine's host network is not this machine's.
+    pub other_host: bool,
+    /// A folder in memory cannot be said to be somebody's.
+    pub ownerless_memory: bool,
 }
 
-impl From<&About> for Abilities {
-    fn from(about: &About) -> Self {
-        Self { selinux: about.selinux, desktop: about.desktop, podman: about.podman }
+impl From<&Engine> for Abilities {
+    fn from(engine: &Engine) -> Self {
+        let about = engine.about();
+        Self {
+            selinux: about.selinux,
+            other_host: engine.host_network() != HostNetwork::Ours,
+            ownerless_memory: !quirks::owns_folders_in_memory(about),
+        }
     }
 }
 
