@@ -134,6 +134,7 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::credentials::cancel_login,
             commands::credentials::log_out_inside,
             commands::container::refresh_container,
+            commands::container::allow_name,
             commands::container::watch_container,
             commands::container::open_shell,
             commands::container::write_shell,

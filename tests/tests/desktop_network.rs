@@ -1,6 +1,9 @@
 //! The container's networks in the window: with each, the real CLI answers through an API that listens on this machine's
 //! loopback alone, and the details say what is in effect.
 
+#![allow(clippy::unwrap_used)] // What cannot be read fails the test, which is what it is for.
+
+use serde_json::{Value, json};
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::{App, Home, Options, flip};
 use tests::model_api::ModelApi;
@@ -31,8 +34,10 @@ async fn the_agent_answers_with_each_network_and_the_details_tell_of_it() {
             .await;
         assert!(details.contains(&format!("{network}: ")) && details.contains(words), "what is in effect: {details}");
         if network == "isolated" {
-            app.send("bash: curl -s -o /dev/null https://stranger.example/; echo tried").await;
-            app.allow_until("done: tried").await;
+            // What the proxy says to a tunnel there.
+            let ask = "bash: echo said-$(curl -s -o /dev/null -w '%{http_connect}' https://stranger.example/)";
+            app.send(ask).await;
+            app.allow_until("done: said-403").await;
             app.until_entry("notice", "stranger.example:443", LONG).await;
             let details = app
                 .until("the details tell what was refused", LONG, async |_| {
@@ -40,7 +45,18 @@ async fn the_agent_answers_with_each_network_and_the_details_tell_of_it() {
                     details.contains("stranger.example:443").then_some(details)
                 })
                 .await;
-            assert!(details.contains("Refused"), "under its name: {details}");
+            assert!(details.contains("Refused once"), "and how often: {details}");
+            app.screenshot("network-refused").await;
+            app.click("allow-name").await;
+            app.until("it is allowed", SOON, async |page| page.details.as_ref()?.contains("Allowed now").then_some(()))
+                .await;
+            app.until_idle(SOON).await;
+            app.send(ask).await;
+            // Nobody is there; but it is not the proxy that says no.
+            app.allow_until("done: said-502").await;
+            let settings: Value = serde_json::from_str(&std::fs::read_to_string(home.settings()).unwrap()).unwrap();
+            let own = &settings["projects"][workspace.to_str().unwrap()]["container"]["allowedDomains"];
+            assert_eq!(own, &json!(["stranger.example"]), "the project's own settings allow it from now on");
         }
         app.screenshot(&format!("network-{network}")).await;
         app.leave().await;

@@ -15,8 +15,13 @@ use bollard::query_parameters::{
 use gemra_core::container::network::allow::Allowed;
 use gemra_core::container::network::proxy::{self, Rules, Upstream};
 use gemra_core::container::network::{self, Held, Wanted};
+use gemra_core::container::state::State;
 use gemra_core::container::sweep;
+use gemra_core::failure::Code;
+use gemra_core::place::container::Refusals;
 use gemra_core::settings::container::{NetworkChoice, Wishes};
+use gemra_core::tab::view::ContainerView;
+use gemra_core::trust::Decision;
 use tests::engine::desk::{Desk, Moving, fact};
 use tests::engine::lab::Lab;
 use tests::engine::{BASE, Engine, see};
@@ -25,7 +30,7 @@ use tests::engine::{BASE, Engine, see};
 const SOON: Duration = Duration::from_mins(2);
 
 /// Tries what its arguments name, side by side, and says a line for each: `get URL` with the answer's body, `tcp HOST
-/// PORT`, `tunnel TARGET` through the proxy of the environment with its status.
+/// PORT`, `tunnel TARGET` through the proxy of the environment with its status, `nonsense` to that proxy likewise.
 const REACH: &str = r"
 const net = require('node:net'), http = require('node:http');
 const say = (name, what) => console.log(name + ': ' + what);
@@ -44,9 +49,16 @@ const tunnel = (name, target) => {
     .on('connect', (answer, socket) => { say(name, String(answer.statusCode)); socket.destroy(); })
     .on('error', error => say(name, 'closed ' + error.code)).end();
 };
+const nonsense = name => {
+  if (!process.env.HTTPS_PROXY) return say(name, 'no proxy');
+  const proxy = new URL(process.env.HTTPS_PROXY);
+  const socket = net.connect({ host: proxy.hostname, port: proxy.port }, () => socket.write('BREW / HTTP/1.1\r\n\r\n'));
+  let all = ''; socket.on('data', piece => all += piece).on('end', () => say(name, all.split(' ')[1]));
+  socket.on('error', error => say(name, 'closed ' + error.code));
+};
 for (const order of process.argv.slice(1)) {
   const [name, what, ...rest] = order.split(' ');
-  ({ get, tcp, tunnel })[what](name, ...rest);
+  ({ get, tcp, tunnel, nonsense })[what](name, ...rest);
 }
 ";
 
@@ -155,6 +167,7 @@ async fn each_network_reaches_what_it_says_and_no_more() {
         (Server::start("127.0.0.1", "api"), Server::start("127.0.0.1", "private"), Server::start("0.0.0.0", "wide"));
     let allowed = Server::start("127.0.0.1", "allowed");
     let neighbour = Neighbour::start().await;
+    let none = "no proxy";
     let orders = [
         "api get $ANTHROPIC_BASE_URL/x".to_owned(),
         format!("own tcp 127.0.0.1 {}", private.port()),
@@ -164,11 +177,12 @@ async fn each_network_reaches_what_it_says_and_no_more() {
         format!("allowed tunnel localhost:{}", allowed.port()),
         format!("refused tunnel localhost:{}", private.port()),
         "stranger tunnel stranger.example:443".to_owned(),
+        "nonsense nonsense".to_owned(),
     ];
     for (choice, expected) in [
-        (NetworkChoice::Host, ["api", "open", "open", "wide", "neighbour", "no proxy", "no proxy", "no proxy"]),
-        (NetworkChoice::Bridge, ["api", "closed", "closed", "wide", "neighbour", "no proxy", "no proxy", "no proxy"]),
-        (NetworkChoice::Isolated, ["api", "closed", "closed", "?", "closed", "200", "403", "403"]),
+        (NetworkChoice::Host, ["api", "open", "open", "wide", "neighbour", none, none, none, none]),
+        (NetworkChoice::Bridge, ["api", "closed", "closed", "wide", "neighbour", none, none, none, none]),
+        (NetworkChoice::Isolated, ["api", "closed", "closed", "closed", "closed", "200", "403", "403", "405"]),
     ] {
         let desk = Desk::new()
             .env("ANTHROPIC_BASE_URL", &format!("http://127.0.0.1:{}", api.port()))
@@ -178,12 +192,11 @@ async fn each_network_reaches_what_it_says_and_no_more() {
         let view = moving.enter_allowing().await;
         let text = moving.said();
         let said = said(&text);
-        let names = ["api", "own", "private", "wide", "neighbour", "allowed", "refused", "stranger"];
+        let names = ["api", "own", "private", "wide", "neighbour", "allowed", "refused", "stranger", "nonsense"];
         for (name, expected) in names.into_iter().zip(expected) {
             let found = said.get(name).map(String::as_str).unwrap_or_default();
-            // What listens everywhere is there at Docker's own address, and at Podman's is not.
             assert!(
-                expected == "?" || found == expected || (expected == "closed" && found.starts_with("closed")),
+                found == expected || (expected == "closed" && found.starts_with("closed")),
                 "with {choice:?}, {name} is {expected}: {text}"
             );
         }
@@ -198,16 +211,101 @@ async fn each_network_reaches_what_it_says_and_no_more() {
         assert!(tried.contains(loopback), "and what was tried: {tried}");
         if choice == NetworkChoice::Isolated {
             assert!(!tried.contains("the outside is there"), "there is no way out: {tried}");
-            let refused = moving.until_fact("Refused", "stranger.example:443").await;
-            assert!(refused.contains(&format!("localhost:{}", private.port())), "what was refused is told: {refused}");
+            let refused = [format!("localhost:{}", private.port()), "stranger.example:443".to_owned()];
+            is_told_and_written_down(&mut moving, &refused).await;
             let own = networks(&format!("dev.gemra.tab={}", moving.id())).await;
-            let names: Vec<String> = own.iter().filter_map(|network| network.name.clone()).collect();
-            assert!(own.iter().all(|network| network.internal == Some(true)), "it has no way out: {own:#?}");
-            assert!(names.iter().all(|name| name.starts_with("gemra-net-")), "it is named as ours: {names:?}");
+            assert!(own.is_empty(), "there is no network, whose gateway would be this machine: {own:#?}");
         }
         quit(moving).await;
     }
     neighbour.end().await;
+}
+
+/// What was refused is among the details and in the project's log, and what was no request too.
+async fn is_told_and_written_down(moving: &mut Moving, refused: &[String]) {
+    let has = |view: &ContainerView, target: &String| view.refusals.targets.iter().any(|one| one.target == *target);
+    let view = moving
+        .until("what was refused is told", |view| {
+            refused.iter().all(|target| has(view, target)) && view.refusals.malformed > 0
+        })
+        .await;
+    let Refusals { targets, times, malformed } = &view.refusals;
+    assert_eq!((*times, *malformed), (2, 1), "each is counted: {targets:?}");
+    let stranger = targets.iter().find(|one| one.target == "stranger.example:443").unwrap();
+    assert_eq!((stranger.entry.as_str(), stranger.times), ("stranger.example", 1), "with what would allow it");
+    let folder = moving.app().home_folder().join("audit");
+    let lines = see::until("the project's log has a line for each", SOON, async || {
+        let files = std::fs::read_dir(&folder).ok()?.flatten();
+        let text: String = files.filter_map(|file| std::fs::read_to_string(file.path()).ok()).collect();
+        let lines: Vec<&str> = text.lines().filter(|line| line.contains("\"refused\"")).collect();
+        (lines.len() == 3).then(|| lines.join("\n"))
+    });
+    let lines = lines.await;
+    for part in refused.iter().map(String::as_str).chain(["a malformed request", "405 Method Not Allowed"]) {
+        assert!(lines.contains(part), "{part}: {lines}");
+    }
+}
+
+/// An image whose agent runs, and in which nothing passes connections on: its Node is where nobody looks for it. Of what
+/// could try a network inside, it has what `more` leaves.
+fn without_node(desk: Desk, more: &str, script: &str) -> Desk {
+    let desk = desk.dockerfile("", script);
+    let dockerfile = format!(
+        "FROM {BASE}\nUSER root\n{more}\nCOPY claude.js /opt/hidden/claude.js\n\
+         RUN mv /usr/local/bin/node /opt/hidden/node && printf '#!/bin/sh\\nexec /opt/hidden/node \
+         /opt/hidden/claude.js \"$@\"\\n' >/usr/local/bin/claude && chmod 755 /usr/local/bin/claude\n"
+    );
+    desk.file("Dockerfile.claude", &dockerfile)
+}
+
+#[tokio::test]
+async fn an_image_without_node_has_a_network_that_says_what_else_is_there_or_none_at_all() {
+    let hidden = "mkdir -p /opt/hidden && mv /bin/bash /opt/hidden/bash";
+    let busybox = format!(
+        "RUN apt-get update && apt-get install -y --no-install-recommends busybox-static && rm -rf \
+         /var/lib/apt/lists/* && {hidden}"
+    );
+    let nothing = format!("RUN {hidden}");
+    let server = Server::start("127.0.0.1", "private");
+    let script = format!(
+        "/opt/hidden/node -e '{}' -- 'private tcp host.docker.internal {}' 'stranger tunnel stranger.example:443'",
+        REACH.replace('\'', "\""),
+        server.port()
+    );
+    for (more, tool) in [(busybox, true), (nothing, false)] {
+        let desk = Desk::new().wishes(wishes(NetworkChoice::Isolated, &[]));
+        let mut moving = without_node(desk, &more, &script).open().await;
+        moving.asked().await;
+        let view = moving.answer(Decision::Allow).await;
+        let workspace = moving.workspace();
+        match view.state {
+            State::Running => {
+                assert!(
+                    tool && !Engine::shared_is_podman().await,
+                    "only where it is tried, and where there is a gateway"
+                );
+                let network = fact(&view, "Network");
+                assert!(network.contains("because the image has no node"), "what else is there is told: {network}");
+                let text = moving.said();
+                let said = said(&text);
+                assert!(said["private"].starts_with("closed") && said["stranger"] == "403", "it is isolated: {text}");
+                let own = networks(&format!("dev.gemra.tab={}", moving.id())).await;
+                assert_eq!(own.len(), 1, "there is one network: {own:#?}");
+                assert_eq!(own[0].internal, Some(true), "which has no way out");
+                let tried = moving.until_fact("Network", "Tried from inside").await;
+                assert!(tried.contains("loopback is closed"), "nc has tried it: {tried}");
+            }
+            State::Error { failure, .. } => {
+                assert_eq!(failure.code, Code::NetworkFailed, "{failure:?}");
+                let missing = if Engine::shared_is_podman().await { "node" } else { "neither bash nor node" };
+                assert!(failure.cause.contains(missing), "what is missing is named: {failure:?}");
+                assert!(!tool || Engine::shared_is_podman().await, "it could be tried: {failure:?}");
+                assert!(!workspace.join("said.txt").exists(), "and nobody has run inside");
+            }
+            state => panic!("it runs or says why not, and is not {state:?}"),
+        }
+        quit(moving).await;
+    }
 }
 
 #[tokio::test]
@@ -221,9 +319,15 @@ async fn changed_names_hold_at_once_and_another_network_at_the_next_start() {
     let command = reach(&[format!("late tunnel {target}")]);
     let look = async || said(&see::exec(Engine::shared(), &id, &["sh", "-c", &command]).await)["late"].clone();
     assert_eq!(look().await, "403", "it is not on the list yet");
-    moving.until_fact("Refused", &target).await;
-    moving.wish(wishes(NetworkChoice::Isolated, std::slice::from_ref(&target))).await;
+    moving.until("it is told", |view| view.refusals.targets.iter().any(|one| one.target == target)).await;
+    moving.app().allow_name(moving.id(), &target).await.unwrap();
     assert_eq!(look().await, "200", "the running container is let there now");
+    moving.app().allow_name(moving.id(), &target).await.unwrap();
+    let settings = moving.app().window().borrow().settings.clone();
+    let project = &settings.projects[moving.workspace().to_str().unwrap()];
+    assert_eq!(project.container.allowed_domains, Some(vec![target.clone()]), "it is the project's own, once");
+    let refused = moving.app().allow_name(moving.id(), "*.com").await.unwrap_err();
+    assert_eq!(refused.code, Code::SettingsNotSaved, "what no settings can hold is refused");
     moving.wish(wishes(NetworkChoice::Bridge, &[])).await;
     assert_eq!(look().await, "403", "and not any more");
     let told = moving.until_fact("Network", "From the next start on: bridge").await;
@@ -268,9 +372,12 @@ async fn isolated(lab: &Lab) -> Held {
         rules: Rules {
             allowed: Arc::new(Allowed::default),
             refused: Arc::new(|_, _| {}),
+            malformed: Arc::new(|_| {}),
             resolve: proxy::system(),
             upstream: Upstream::default(),
         },
+        // Only without what passes connections on inside is a network made at all.
+        forwards: false,
         folder: lab.folder("sockets", tests::engine::lab::ids()),
     };
     network::hold(&lab.engine, wanted).await.unwrap()

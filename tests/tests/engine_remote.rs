@@ -15,6 +15,8 @@ use gemra_core::container::state::State;
 use gemra_core::container::{holdings, sweep};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
+use gemra_core::settings::container::NetworkChoice;
+use gemra_core::trust::Decision;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tests::engine::desk::{Desk, Moving, fact};
@@ -368,6 +370,53 @@ async fn moves_and_comes_back(desk: Desk) {
     moving.until("it is back", |view| view.state == State::Off).await;
     assert_eq!(read("last"), "last", "what was written last is here before an agent starts here");
     moving.quit().await;
+}
+
+/// The engine is this machine's in truth, so that the address by which it calls its own machine is one that we could
+/// listen at: at another machine's engine that would be a stranger's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_elsewhere_is_promised_nothing_of_this_machine() {
+    let ours = Authority::new();
+    let port = serve(&ours, &["127.0.0.1"]).await;
+    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let folder = certificates(&ours, Some(&client));
+    let api = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    api.set_nonblocking(true).unwrap();
+    let local = format!("http://127.0.0.1:{}", api.local_addr().unwrap().port());
+    for choice in [NetworkChoice::Host, NetworkChoice::Bridge, NetworkChoice::Isolated] {
+        let desk = Desk::new()
+            .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
+            .env("DOCKER_TLS_VERIFY", "1")
+            .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap())
+            .env("ANTHROPIC_BASE_URL", &local)
+            .wishing(|wishes| wishes.network = Some(choice))
+            .dockerfile(&format!("FROM {BASE}"), "node -e 'fetch(process.env.ANTHROPIC_BASE_URL)'");
+        let mut moving = desk.open().await;
+        let failure = if choice == NetworkChoice::Host {
+            moving.refused().await
+        } else {
+            // The network that is wished for is not the host's, so that the build is asked about.
+            moving.asked().await;
+            match moving.answer(Decision::Allow).await.state {
+                State::Error { failure, .. } => failure,
+                state => panic!("{choice:?} fails, and is not {state:?}"),
+            }
+        };
+        assert_eq!(failure.code, Code::NetworkFailed, "{choice:?}: {failure:?}");
+        let (cause, action) = if choice == NetworkChoice::Isolated {
+            ("leads through Gemra on this machine", "Choose another network or another engine")
+        } else {
+            ("ANTHROPIC_BASE_URL names port", "an address that the other machine reaches")
+        };
+        assert!(
+            failure.cause.contains(cause) && failure.cause.contains("https://127.0.0.1"),
+            "{choice:?}: {failure:?}"
+        );
+        assert!(failure.action.contains(action), "there is a next step: {failure:?}");
+        assert!(!moving.workspace().join("said.txt").exists(), "no agent has run there");
+        moving.quit().await;
+    }
+    assert!(api.accept().is_err(), "nobody was led to the port");
 }
 
 /// The id of the container that a tab's agent is in; the companion is another.

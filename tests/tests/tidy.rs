@@ -120,6 +120,25 @@ fn processes_are_spawned_in_one_place_each() {
     none(&found, "spawn through gemra_core::process, or the suite's own spawn.rs");
 }
 
+/// Whoever branches on which engine it is does so in one room, where all of it can be seen and is tested as a table.
+#[test]
+fn engines_differ_in_one_room() {
+    let quirks = "src-tauri/core/src/container/engine/quirks";
+    let files: Vec<String> = with_extension(&files(), &["rs"])
+        .into_iter()
+        .filter(|path| path.starts_with("src-tauri/") && !path.starts_with(quirks))
+        .collect();
+    assert!(files.len() > 100, "these are the product's files: {}", files.len());
+    let found = lines_that(&files, |_, line| {
+        let code = line.split("//").next().unwrap_or_default();
+        [".podman", ".rootless", ".desktop", ".virtual_machine"].iter().any(|field| {
+            let mut after = code.match_indices(field).map(|(at, _)| code[at + field.len()..].chars().next());
+            after.any(|next| !next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '(' | '/' | '"')))
+        })
+    });
+    none(&found, "ask a function of container/engine/quirks instead");
+}
+
 #[test]
 fn core_does_not_know_tauri() {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

@@ -1,6 +1,7 @@
 //! Everything that is open: tabs in their order, settings, recent folders, and what the window shows around them. A
 //! shell talks to this and to the tabs' handles, and to nothing else of core.
 
+mod allowing;
 mod credentials;
 mod problems;
 mod surroundings;

@@ -1,5 +1,5 @@
-//! A log for each project of what agents did in containers without asking: one line of JSON for each tool call, in a
-//! file of Gemra's own that its user alone may read. It knows no agent and shows nothing.
+//! A log for each project of what agents did in containers without asking, and of what containers were refused: one line
+//! of JSON for each, in a file of Gemra's own that its user alone may read. It knows no agent and shows nothing.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -47,11 +47,23 @@ impl Audit {
 
     /// Writes down that a tool was called.
     pub(crate) fn tool(&self, workspace: &Path, tab: &str, tool: &str, input: &Value) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
         let whole = input.to_string();
         let input = if whole.len() <= INPUT { input.clone() } else { json!({"cut": head(&whole)}) };
-        let line = json!({"at": u64::try_from(at).unwrap_or(u64::MAX), "workspace": workspace.display().to_string(),
-            "tab": tab, "tool": tool, "input": input});
+        self.write(workspace, tab, [("tool", json!(tool)), ("input", input)]);
+    }
+
+    /// Writes down that a container was refused the way out: to whom, and why.
+    pub(crate) fn refused(&self, workspace: &Path, tab: &str, target: &str, why: &str) {
+        self.write(workspace, tab, [("refused", json!(target)), ("why", json!(why))]);
+    }
+
+    fn write(&self, workspace: &Path, tab: &str, what: [(&str, Value); 2]) {
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
+        let at = u64::try_from(at).unwrap_or(u64::MAX);
+        let mut line = json!({"at": at, "workspace": workspace.display().to_string(), "tab": tab});
+        for (name, value) in what {
+            line[name] = value;
+        }
         let _ = self.lines.send((self.path(workspace), line.to_string()));
     }
 }
@@ -111,15 +123,19 @@ mod tests {
         let (one, other) = (Path::new("/work/a b"), Path::new("/other/a b"));
         assert_ne!(audit.path(one), audit.path(other), "projects of the same name are told apart");
         audit.tool(one, "t1", "Bash", &json!({"command": "ü".repeat(INPUT)}));
+        audit.refused(one, "t2", "stranger.example:443", "it is not on the list");
         let path = audit.path(one);
         let text = loop {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if text.ends_with('\n') {
+            if text.ends_with('\n') && text.lines().count() == 2 {
                 break text;
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         };
-        let line: Value = serde_json::from_str(&text).unwrap();
+        let refused: Value = serde_json::from_str(text.lines().next_back().unwrap()).unwrap();
+        let expected = (&json!("stranger.example:443"), &json!("it is not on the list"), &json!("t2"));
+        assert_eq!((&refused["refused"], &refused["why"], &refused["tab"]), expected, "who was not let where");
+        let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
         assert_eq!((&line["tool"], &line["tab"]), (&json!("Bash"), &json!("t1")), "who did what");
         assert!(line["input"]["cut"].as_str().unwrap().len() <= INPUT, "and no more than can be kept");
     }

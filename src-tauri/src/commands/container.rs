@@ -16,6 +16,11 @@ pub(crate) async fn refresh_container(app: State<'_, Arc<App>>, tab: String) -> 
 }
 
 #[tauri::command]
+pub(crate) async fn allow_name(app: State<'_, Arc<App>>, tab: String, entry: String) -> Answer<()> {
+    Ok(app.allow_name(&TabId(tab), &entry).await?)
+}
+
+#[tauri::command]
 pub(crate) async fn watch_container(
     app: State<'_, Arc<App>>,
     tab: String,

@@ -4,6 +4,7 @@ use gemra_core::agent::claude::find;
 use gemra_core::agent::{Mode, ModelOption, Offer, SlashCommand};
 use gemra_core::container::state::State;
 use gemra_core::guard::{Change, ChangeKind};
+use gemra_core::place::container::{Refusal, Refusals};
 use gemra_core::sync::Conflict;
 use gemra_core::tab::view::{AgentView, BuildStep, ContainerView, Queued, TurnView, Usage, View};
 use gemra_core::tab::{Summary, retry_reason};
@@ -163,7 +164,8 @@ impl From<&Conflict> for wire::SyncConflict {
 
 impl From<&ContainerView> for wire::Container {
     fn from(container: &ContainerView) -> Self {
-        let ContainerView { state, since, phase, step, facts, took, has_log, image_changed, conflicts } = container;
+        let ContainerView { state, since, phase, step, facts, took, has_log, image_changed, conflicts, refusals } =
+            container;
         let (failure, host_agent) = match state {
             State::Error { failure, host_agent } => (Some(failure.into()), *host_agent),
             State::Building { host_agent } | State::Stopping { host_agent } => (None, *host_agent),
@@ -182,7 +184,19 @@ impl From<&ContainerView> for wire::Container {
             has_log: *has_log,
             image_changed: *image_changed,
             conflicts: conflicts.iter().map(Into::into).collect(),
+            refusals: refusals.into(),
         }
+    }
+}
+
+impl From<&Refusals> for wire::Refusals {
+    fn from(refusals: &Refusals) -> Self {
+        let Refusals { targets, times, malformed } = refusals;
+        let target = |one: &Refusal| {
+            let Refusal { target, entry, why, times } = one;
+            wire::Refusal { target: target.clone(), entry: entry.clone(), why: (*why).to_owned(), times: *times }
+        };
+        Self { targets: targets.iter().map(target).collect(), times: *times, malformed: *malformed }
     }
 }
 

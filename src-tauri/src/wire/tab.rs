@@ -179,6 +179,32 @@ pub(crate) struct Container {
     pub(crate) image_changed: bool,
     /// Files that have changed here and in a container on another machine, and wait for a choice.
     pub(crate) conflicts: Vec<SyncConflict>,
+    pub(crate) refusals: Refusals,
+}
+
+/// What a container was refused on its way out of an isolated network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refusals {
+    /// The last ones, each target once, the last refused first.
+    pub(crate) targets: Vec<Refusal>,
+    /// How often a target was refused, those that are not shown too.
+    pub(crate) times: u32,
+    /// How many requests were none that can be passed on.
+    pub(crate) malformed: u32,
+}
+
+/// A target that a container was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Refusal {
+    /// Host and port.
+    pub(crate) target: String,
+    /// The entry among the allowed names that would allow it; what `allowName` takes.
+    pub(crate) entry: String,
+    /// Why, in words.
+    pub(crate) why: String,
+    pub(crate) times: u32,
 }
 
 /// A file that has changed on both sides. Neither was overwritten.

@@ -114,7 +114,7 @@ fn wish(engine: &Engine, tag: &str, instance: &str, workspace: &str) -> std::io:
         gid: owner.gid(),
         network: Network::Host,
         limits: Limits::usual(engine.about()),
-        engine: Abilities::from(engine.about()),
+        engine: Abilities::from(engine),
         ..Wish::default()
     })
 }

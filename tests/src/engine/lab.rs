@@ -106,7 +106,7 @@ impl Lab {
             gid: owner.1,
             network: Network::Host,
             limits: Limits::usual(about),
-            engine: Abilities::from(about),
+            engine: Abilities::from(&self.engine),
             ..Wish::default()
         }
     }

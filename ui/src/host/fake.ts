@@ -147,6 +147,16 @@ export class FakeHost implements Host {
     this.tab(tab).answerGuard(keep, path);
   }
 
+  async allowName(tab: string, entry: string): Promise<void> {
+    const { settings } = this.#window;
+    const workspace = this.tab(tab).view.workspace;
+    const project = settings.projects[workspace];
+    const before = project?.container?.allowedDomains ?? settings.container.allowedDomains ?? [];
+    const container = { ...project?.container, allowedDomains: [...before, entry] };
+    const projects = { ...settings.projects, [workspace]: { engine: "", ...project, container } };
+    this.#change({ settings: { ...settings, projects } });
+  }
+
   async refreshContainer(tab: string): Promise<void> {
     this.tab(tab).refresh();
   }

@@ -39,6 +39,7 @@ export const tauriHost: Host = {
   toggleContainer: (request, tab) => invoke("toggle_container", { request, tab }),
   useHost: (tab) => invoke("use_host", { tab }),
   answerGuard: (tab, keep, path) => invoke("answer_guard", { tab, keep, path }),
+  allowName: (tab, entry) => invoke("allow_name", { tab, entry }),
   refreshContainer: (tab) => invoke("refresh_container", { tab }),
   watchContainer(tab, onFigures) {
     return invoke("watch_container", { tab, channel: new Channel<ContainerFigures>(onFigures) });

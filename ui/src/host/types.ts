@@ -50,6 +50,8 @@ export interface Host {
   useHost(tab: string): Promise<void>;
   /** Keeps what a container has changed in guarded files, or brings back what was: in all, or in the one at `path`. */
   answerGuard(tab: string, keep: boolean, path: string | null): Promise<void>;
+  /** Adds an entry to the names that containers of the tab's project may reach, at once. */
+  allowName(tab: string, entry: string): Promise<void>;
   /** Makes the tab's container anew, between two turns. */
   refreshContainer(tab: string): Promise<void>;
   /** Tells what the tab's container uses, about once a second, until the visit is ended. */

@@ -93,6 +93,18 @@ export function lasted(container: Container, now: number): string {
   return wholeDuration(now - container.since);
 }
 
+/** How many times, in words. */
+export function often(times: number): string {
+  return times === 1 ? "once" : `${times} times`;
+}
+
+/** How many requests on the way out were none. */
+export function malformed(count: number): string {
+  return count === 1
+    ? "1 request was malformed, and was not passed on."
+    : `${count} requests were malformed, and were not passed on.`;
+}
+
 /** Everything the details say, as plain text for the clipboard. */
 export function detailsText(container: Container, now: number): string {
   const lines = [accessibleName(container), sentence(container)];
@@ -104,6 +116,10 @@ export function detailsText(container: Container, now: number): string {
   }
   if (container.took !== null) lines.push(`Ready in ${duration(container.took)}`);
   for (const { name, value } of container.facts) lines.push(`${name}: ${value}`);
+  for (const { target, why, times } of container.refusals.targets) {
+    lines.push(`Refused: ${target}, ${often(times)}: ${why}`);
+  }
+  if (container.refusals.malformed > 0) lines.push(malformed(container.refusals.malformed));
   if (container.failure !== null) lines.push("", failureText(container.failure));
   return lines.join("\n");
 }

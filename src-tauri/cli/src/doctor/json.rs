@@ -1,7 +1,7 @@
 //! The report for programs: the same facts as in words. Names are added freely and never change their meaning.
 
-use gemra_core::container::engine::Engine;
 use gemra_core::container::engine::survey::Surveyed;
+use gemra_core::container::engine::{Engine, quirks};
 use gemra_core::failure::Failure;
 use serde_json::{Value, json};
 
@@ -68,7 +68,7 @@ fn row(one: &Surveyed) -> Value {
         "remote": one.remote,
         "outcome": if one.absent { "absent" } else { code.unwrap_or("answers") },
         "version": about.map(|about| &about.name),
-        "rootless": about.map(|about| about.rootless),
+        "rootless": about.map(quirks::is_rootless),
         "cause": failure.as_ref().map(|failure| &failure.cause),
         "next": failure.as_ref().map(super::next_step),
     })
@@ -82,7 +82,7 @@ fn found(engine: &Engine) -> Value {
         "api": about.api,
         "address": engine.address().to_string(),
         "origin": engine.origin(),
-        "rootless": about.rootless,
+        "rootless": quirks::is_rootless(about),
         "cpus": about.cpus,
         "memory": about.memory,
         "failure": null,

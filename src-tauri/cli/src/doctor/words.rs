@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use gemra_core::container::engine::Engine;
 use gemra_core::container::engine::survey::Surveyed;
+use gemra_core::container::engine::{Engine, quirks};
 use gemra_core::failure::Failure;
 
 use super::{Claude, Container, Program, Report, SettingsFile};
@@ -89,7 +89,7 @@ fn container(text: &mut String, container: &Container) {
 fn outcome(one: &Surveyed) -> String {
     match &one.outcome {
         Ok(about) => {
-            let traits = [(about.rootless, ", rootless"), (one.remote, ", on another machine")];
+            let traits = [(quirks::is_rootless(about), ", rootless"), (one.remote, ", on another machine")];
             let traits = traits.iter().filter(|(there, _)| *there).map(|(_, words)| *words);
             ["answers: ", about.name.as_str()].into_iter().chain(traits).collect()
         }
@@ -104,7 +104,7 @@ fn outcome(one: &Surveyed) -> String {
 fn found(text: &mut String, engine: &Engine) {
     let about = engine.about();
     line(text, &format!("{} at {}, named by {}", about.name, engine.address(), engine.origin()));
-    let rootless = if about.rootless { "rootless" } else { "not rootless" };
+    let rootless = if quirks::is_rootless(about) { "rootless" } else { "not rootless" };
     #[allow(clippy::cast_precision_loss)] // A rounded figure for people.
     let memory = about.memory as f64 / GIB;
     line(text, &format!("API {}, {rootless}, {} processors, {memory:.1} GiB of memory", about.api, about.cpus));

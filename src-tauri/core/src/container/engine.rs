@@ -76,8 +76,10 @@ pub struct About {
     pub api: String,
     /// True for Podman, whose API differs in places.
     pub podman: bool,
-    /// True for Docker Desktop: its containers live in a virtual machine, whose network is not the user's.
+    /// True for Docker Desktop.
     pub desktop: bool,
+    /// True where containers live in a virtual machine, whose network is not the user's.
+    pub virtual_machine: bool,
     /// True where the engine runs as an ordinary user, whom root in a container then is.
     pub rootless: bool,
     /// True where `SELinux` confines containers.
@@ -172,6 +174,11 @@ impl Engine {
     /// True where it is on another machine and cannot mount this one's folders.
     pub fn is_remote(&self) -> bool {
         self.address.is_remote()
+    }
+
+    /// Whose network its containers have on the "host" network.
+    pub fn host_network(&self) -> quirks::HostNetwork {
+        quirks::host_network(&self.about, self.is_remote())
     }
 
     /// Our end of the way to it, where there is one.
@@ -445,6 +452,7 @@ impl About {
             api: version.api_version.clone().unwrap_or_default(),
             podman,
             desktop,
+            virtual_machine: quirks::is_virtual(info, quirks::kernel().as_deref()),
             rootless: has("rootless"),
             selinux: has("selinux"),
             cpus: info.ncpu.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),

@@ -10,18 +10,19 @@ pub mod proxy;
 mod relay;
 pub mod rewrite;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use inside::clear;
+pub use inside::{FORWARDS, clear};
 pub(super) use isolated::sweep;
 pub use rewrite::apis;
 
-use super::engine::Engine;
+use super::engine::quirks::{self, HostNetwork};
+use super::engine::{About, Engine};
 use super::spec::{ExtraMount, MountSource, Network, Wish};
 use crate::failure::{Code, Failure};
 use crate::settings::container::NetworkChoice;
@@ -45,6 +46,8 @@ pub struct Wanted {
     pub variables: BTreeMap<String, String>,
     /// For the way out of an isolated network.
     pub rules: Rules,
+    /// True where the image has what passes connections on inside: see [`FORWARDS`].
+    pub forwards: bool,
     /// Where sockets may lie. It need not be there.
     pub folder: PathBuf,
 }
@@ -55,6 +58,14 @@ pub enum NetworkError {
     /// Not with this engine.
     #[error("{0}")]
     Impossible(String),
+    /// Services of this machine are wanted on another one.
+    #[error("{named}, and {engine} is on another machine, whose containers do not come to this one's loopback")]
+    TooFar {
+        /// By which variables, and at which ports.
+        named: String,
+        /// The engine.
+        engine: String,
+    },
     /// The engine would not do its part.
     #[error("{doing} failed: {cause}")]
     Engine {
@@ -95,6 +106,9 @@ impl From<&NetworkError> for Failure {
             NetworkError::Impossible(_) | NetworkError::Listen { .. } => {
                 "Choose another network or another engine in the settings, then press Retry."
             }
+            NetworkError::TooFar { .. } => {
+                "Give those variables an address that the other machine reaches, or choose an engine on this machine in the settings; then press Retry."
+            }
             NetworkError::Forwarder { .. } => {
                 "Use an image with node on its PATH, or choose another network or another engine in the settings; then press Retry."
             }
@@ -125,13 +139,15 @@ enum Way {
 #[derive(Debug)]
 pub struct Held {
     choice: NetworkChoice,
+    host: HostNetwork,
     way: Way,
     network: Option<Isolated>,
     /// The proxy's address as the container knows it.
     proxy: Option<String>,
     /// The ports of this machine's loopback that are led to, and how the container calls them.
     relays: BTreeMap<u16, (String, u16)>,
-    ports: BTreeSet<u16>,
+    /// Those that are wanted.
+    ports: Vec<u16>,
     /// Where we listen in the container's network.
     ours: Vec<SocketAddr>,
     guest: Guest,
@@ -172,57 +188,118 @@ impl Inward {
     }
 }
 
+/// Where the way to services of this machine leads, before any of it is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    /// None is needed.
+    None,
+    /// [`Way::Engine`].
+    Engine,
+    /// [`Way::Gateway`], of the engine's usual network or of an isolated one.
+    Gateway,
+    /// [`Way::Sockets`].
+    Sockets,
+}
+
+/// Why there is no route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NoRoute {
+    /// An isolated network in a virtual machine.
+    Virtual,
+    /// An isolated network on another machine.
+    Elsewhere,
+    /// Ports of this machine on another one.
+    TooFar,
+}
+
+impl Route {
+    /// The route at an engine whose host network is `host`. `local`: the agent's variables name ports of this machine's
+    /// loopback. `forwards`: the image has what passes connections on inside.
+    fn of(
+        about: &About,
+        host: HostNetwork,
+        choice: NetworkChoice,
+        local: bool,
+        forwards: bool,
+    ) -> Result<Self, NoRoute> {
+        match (choice, host) {
+            (NetworkChoice::Isolated, HostNetwork::Elsewhere) => Err(NoRoute::Elsewhere),
+            (NetworkChoice::Isolated, HostNetwork::Machines) => Err(NoRoute::Virtual),
+            // A network has a gateway, at which all of this machine is that listens everywhere: none is tighter.
+            (NetworkChoice::Isolated, _) if !forwards && quirks::has_internal_gateways(about) => Ok(Self::Gateway),
+            (NetworkChoice::Isolated, _) => Ok(Self::Sockets),
+            (NetworkChoice::Host, HostNetwork::Ours) => Ok(Self::None),
+            _ if !local => Ok(Self::None),
+            // Its gateway's address may well be one of this machine's too, where a stranger would be listened for.
+            (_, HostNetwork::Elsewhere) => Err(NoRoute::TooFar),
+            (_, HostNetwork::Machines) => Ok(Self::Engine),
+            (NetworkChoice::Bridge, _) if quirks::has_gateways(about) => Ok(Self::Gateway),
+            _ => Ok(Self::Sockets),
+        }
+    }
+}
+
+impl NoRoute {
+    fn at(self, engine: &Engine, ports: &BTreeMap<u16, Vec<String>>) -> NetworkError {
+        let (name, address) = (&engine.about().name, engine.address());
+        match self {
+            Self::Virtual => NetworkError::Impossible(format!(
+                "{name} runs containers in a virtual machine, in whose networks Gemra has no address to listen at"
+            )),
+            Self::Elsewhere => NetworkError::Impossible(format!(
+                "The only way out of an isolated network leads through Gemra on this machine, and {name} at {address} is on another one"
+            )),
+            Self::TooFar => {
+                let named = ports.iter().map(|(port, names)| {
+                    let verb = if names.len() == 1 { "names" } else { "name" };
+                    format!("{} {verb} port {port} of this machine's loopback", names.join(" and "))
+                });
+                let named = named.collect::<Vec<_>>().join(", ");
+                NetworkError::TooFar { named, engine: format!("{name} at {address}") }
+            }
+        }
+    }
+}
+
 /// Makes what has to be there before the container.
 ///
 /// # Errors
 /// [`NetworkError`]; nothing is left behind.
 pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError> {
-    let Wanted { choice, short_id, labels, variables, mut rules, folder } = wanted;
+    let Wanted { choice, short_id, labels, variables, mut rules, forwards, folder } = wanted;
     let isolated = choice == NetworkChoice::Isolated;
     // In an isolated network the proxy is Gemra's, whatever proxies this machine has.
-    let ports = match choice {
-        NetworkChoice::Host => BTreeSet::new(),
-        NetworkChoice::Bridge | NetworkChoice::Isolated => rewrite::ports(&variables, !isolated),
-    };
+    let ports = rewrite::ports(&variables, !isolated);
+    let (about, host) = (engine.about(), engine.host_network());
+    let route = Route::of(about, host, choice, !ports.is_empty(), forwards);
+    let route = route.map_err(|none| none.at(engine, &ports))?;
     let end = CancellationToken::new();
     let mut held = Held {
         choice,
+        host,
         way: Way::None,
         network: None,
         proxy: None,
         relays: BTreeMap::new(),
-        ports,
+        ports: ports.into_keys().collect(),
         ours: Vec::new(),
         guest: Guest::default(),
         _guard: end.clone().drop_guard(),
         end,
     };
-    let about = engine.about();
-    let machine = about.desktop || !cfg!(target_os = "linux");
-    held.way = match choice {
-        NetworkChoice::Isolated if machine => {
-            return Err(NetworkError::Impossible(format!(
-                "{} runs containers in a virtual machine, in whose networks Gemra has no address to listen at",
-                about.name
-            )));
-        }
-        NetworkChoice::Bridge if held.ports.is_empty() => Way::None,
-        NetworkChoice::Host => Way::None,
-        NetworkChoice::Bridge if machine => Way::Engine,
-        // A rootless engine's networks are not this machine's, and Podman gives this machine no address in an
-        // internal one.
-        _ if about.rootless || (isolated && about.podman) => {
+    held.way = match route {
+        Route::None => Way::None,
+        Route::Engine => Way::Engine,
+        Route::Sockets => {
             Way::Sockets(Folder::make(folder.clone()).map_err(|source| NetworkError::Folder { path: folder, source })?)
         }
-        NetworkChoice::Bridge => {
-            Way::Gateway(isolated::gateway(engine, if about.podman { "podman" } else { "bridge" }).await?)
-        }
-        NetworkChoice::Isolated => {
+        Route::Gateway if isolated => {
             let network = Isolated::make(engine, &short_id, labels).await?;
             let gateway = network.gateway;
             held.network = Some(network);
             Way::Gateway(gateway)
         }
+        Route::Gateway => Way::Gateway(isolated::gateway(engine, quirks::usual_network(about)).await?),
     };
     if isolated {
         rules.upstream = Upstream::of(&variables).map_err(|error| NetworkError::Impossible(error.to_string()))?;
@@ -237,6 +314,8 @@ impl Held {
     /// What the container has to be made with.
     pub fn apply(&self, wish: &mut Wish) {
         wish.network = match (self.choice, &self.network) {
+            // Whoever passes connections on listens on the loopback inside, which is to be the container's own.
+            (NetworkChoice::Host, _) if matches!(self.way, Way::Sockets(_)) => Network::Bridge,
             (NetworkChoice::Host, _) => Network::Host,
             (NetworkChoice::Bridge, _) => Network::Bridge,
             (NetworkChoice::Isolated, Some(_)) => Network::Isolated,
@@ -308,6 +387,21 @@ impl Held {
     /// Which network it is.
     pub fn choice(&self) -> NetworkChoice {
         self.choice
+    }
+
+    /// Whose the engine's host network is.
+    pub fn host(&self) -> HostNetwork {
+        self.host
+    }
+
+    /// True where this machine's loopback has to be the container's own, because the agent's variables name ports of it.
+    pub fn needs_loopback(&self) -> bool {
+        self.choice == NetworkChoice::Host && matches!(self.way, Way::None) && !self.ports.is_empty()
+    }
+
+    /// True where the engine is relied on to lead to this machine's loopback by itself.
+    pub fn is_led(&self) -> bool {
+        matches!(self.way, Way::Engine)
     }
 
     /// This machine's address in the container's network, where it has one that is of use.
@@ -415,6 +509,42 @@ mod tests {
         let mut host = before.clone();
         Inward { isolated: false, relays: BTreeMap::new() }.rewrite(&mut host);
         assert_eq!(host, before, "on the host's network everything holds as it is");
+    }
+
+    #[test]
+    fn every_engine_has_its_way_to_this_machine_or_says_why_not() {
+        use HostNetwork::{Elsewhere, Engines, Machines, Ours};
+        use NetworkChoice::{Bridge, Host, Isolated};
+        let about = |podman, rootless, virtual_machine| About { podman, rootless, virtual_machine, ..About::default() };
+        let engines = [
+            ("Docker", about(false, false, false), false, Ours),
+            ("rootless Docker", about(false, true, false), false, Engines),
+            ("Podman", about(true, false, false), false, Ours),
+            ("rootless Podman", about(true, true, false), false, Ours),
+            ("Docker Desktop", about(false, false, true), false, Machines),
+            ("Docker elsewhere", about(false, false, false), true, Elsewhere),
+            ("rootless Podman elsewhere", about(true, true, true), true, Elsewhere),
+        ];
+        let (gateway, sockets, engine) = (Ok(Route::Gateway), Ok(Route::Sockets), Ok(Route::Engine));
+        let (none, far, away) = (Ok(Route::None), Err(NoRoute::TooFar), Err(NoRoute::Elsewhere));
+        let inside = Err(NoRoute::Virtual);
+        // Where ports of this machine's loopback are named; in the isolated one with something that forwards, and without.
+        let routes = [
+            (Host, true, true, [none, sockets, none, none, engine, far, far]),
+            (Bridge, true, true, [gateway, sockets, gateway, sockets, engine, far, far]),
+            (Isolated, true, true, [sockets, sockets, sockets, sockets, inside, away, away]),
+            (Isolated, true, false, [gateway, sockets, sockets, sockets, inside, away, away]),
+            (Isolated, false, true, [sockets, sockets, sockets, sockets, inside, away, away]),
+            (Host, false, true, [none; 7]),
+            (Bridge, false, false, [none; 7]),
+        ];
+        for (choice, local, forwards, expected) in routes {
+            for ((name, about, remote, host), expected) in engines.iter().zip(expected) {
+                assert_eq!(quirks::host_network(about, *remote), *host, "{name}");
+                let found = Route::of(about, *host, choice, local, forwards);
+                assert_eq!(found, expected, "{name}, {choice:?}, local {local}, forwards {forwards}");
+            }
+        }
     }
 
     #[cfg(unix)]

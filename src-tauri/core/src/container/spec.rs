@@ -184,12 +184,12 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
     host
 }
 
-/// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
+/// With this machine's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.
 /// Elsewhere the engine knows the host's address.
 fn host_entry(wish: &Wish) -> String {
     let address = match wish.host_address {
         Some(address) => address.to_string(),
-        None if wish.network == Network::Host && !wish.engine.desktop => "127.0.0.1".to_owned(),
+        None if wish.network == Network::Host && !wish.engine.other_host => "127.0.0.1".to_owned(),
         None => "host-gateway".to_owned(),
     };
     format!("host.docker.internal:{address}")

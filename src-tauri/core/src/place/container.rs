@@ -41,6 +41,7 @@ use crate::tab::view::BuildStep;
 use crate::trust::{Question, Reply};
 use crate::workspace::Workspace;
 use away::Away;
+pub use network::{Refusal, Refusals};
 
 /// What is wanted.
 #[derive(Debug, Clone)]
@@ -81,6 +82,8 @@ pub enum News {
     },
     /// Something that belongs into the conversation.
     Notice(String),
+    /// What the container was refused on its way out until now.
+    Refused(Refusals),
     /// The container must not go on.
     Failed(Failure),
     /// To be cancelled when the agent in the container has answered: whoever waits for it leaves the start alone.
@@ -169,8 +172,8 @@ pub async fn enter(
 ) -> Result<Gate, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
-    let (rootless, holder) = (image.engine.about().rootless, owner_of(&order.workspace).await?);
-    let ground = ground(order, rootless, holder, &news).await?;
+    let (known, holder) = (quirks::knows_groups(image.engine.about()), owner_of(&order.workspace).await?);
+    let ground = ground(order, known, holder, &news).await?;
     let identity = surroundings.git_identity().await;
     surroundings.uses(&image.engine);
     // From here on whatever fails lets go of them.
@@ -185,13 +188,13 @@ pub async fn enter(
         workspace: &workspace,
         uid: image.uid,
         holder,
-        desktop: image.engine.about().desktop,
+        engines_agent: quirks::brings_ssh_agent(image.engine.about()),
     };
     let lent = credentials::lend(&receiver, &passed).await;
     let short_id = uuid::Uuid::new_v4().simple().to_string()[..6].to_owned();
     let mut given = image.granted.as_ref().map_or_else(|| Ok(BTreeMap::new()), |granted| granted.variables())?;
     given.extend(passed.into_iter().chain(lent.variables.0.clone()));
-    let network = network::Network::hold(order, &image.engine, &short_id, given, news.clone()).await?;
+    let network = network::Network::hold(order, image, &short_id, given, news.clone()).await?;
     let mut wish = Wish {
         owner: labels(order),
         short_id,
@@ -212,7 +215,7 @@ pub async fn enter(
         environment: project(&order.workspace),
         // The conversation follows when the gate opens: only then is it known whether there is one to resume.
         args: launch(order, Conversation::New(String::new())).args_without_conversation(),
-        engine: image.engine.about().into(),
+        engine: (&image.engine).into(),
         ..ground.wish()
     };
     let mut done = None;
@@ -312,8 +315,8 @@ impl Ground {
     }
 }
 
-/// Looks at it, and gives the conversations to `holder`.
-async fn ground(order: &Order, rootless: bool, holder: owner::Owner, news: &impl Fn(News)) -> Result<Ground, Failure> {
+/// Looks at it, and gives the conversations to `holder`. `known`: groups mean the same inside.
+async fn ground(order: &Order, known: bool, holder: owner::Owner, news: &impl Fn(News)) -> Result<Ground, Failure> {
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let folder = surroundings.claude_folder(&workspace);
@@ -324,7 +327,7 @@ async fn ground(order: &Order, rootless: bool, holder: owner::Owner, news: &impl
         let git_common_dir = git::common_folder(&workspace);
         let names = |common: &PathBuf| git::common_names(&workspace, common, Path::new(spec::WORKSPACE));
         let git_common_names = git_common_dir.as_ref().map(names).unwrap_or_default();
-        let groups = if rootless { Ok(Vec::new()) } else { groups(&workspace, git_common_dir.as_deref()) };
+        let groups = if known { groups(&workspace, git_common_dir.as_deref()) } else { Ok(Vec::new()) };
         let groups = groups.map_err(|error| bad_mount(&format!("The workspace cannot be looked at: {error}")))?;
         Ok::<_, Failure>(Ground { workspace, bucket, git_common_dir, git_common_names, groups })
     });
@@ -509,7 +512,7 @@ fn numbers(groups: &[u32]) -> String {
 }
 
 fn in_words(uid: u32, gid: u32, engine: &Engine) -> String {
-    if engine.about().rootless && uid == 0 {
+    if quirks::is_rootless(engine.about()) && uid == 0 {
         return "root inside, which is you outside: the engine is rootless".to_owned();
     }
     match uid {

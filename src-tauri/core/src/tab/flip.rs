@@ -22,7 +22,7 @@ use crate::container::spec;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
 use crate::place::Place;
-use crate::place::container::{self, Gate, Image, News};
+use crate::place::container::{self, Gate, Image, News, Refusals};
 use crate::process::Process;
 use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
@@ -91,6 +91,7 @@ pub(super) struct Flip {
     taken_up: Option<bool>,
     pub(super) rebuild: Rebuild,
     pub(super) syncing: Syncing,
+    refusals: Refusals,
 }
 
 impl Default for Flip {
@@ -117,6 +118,7 @@ impl Default for Flip {
             taken_up: None,
             rebuild: Rebuild::default(),
             syncing: Syncing::default(),
+            refusals: Refusals::default(),
         }
     }
 }
@@ -193,6 +195,7 @@ impl Flip {
             has_log: !self.log.is_empty(),
             image_changed: self.rebuild.has_changed(),
             conflicts: self.syncing.conflicts.clone(),
+            refusals: self.refusals.clone(),
         }
     }
 }
@@ -402,6 +405,7 @@ impl Actor {
                 self.log(reset, lines);
             }
             News::Notice(text) => drop(self.transcript.notice(Topic::Container, text, None)),
+            News::Refused(refusals) => self.flip.refusals = refusals,
             News::Failed(failure) => self.on_container_failed(failure),
             News::WhenRunning(waiting) => self.flip.running = Some(waiting),
         }
@@ -433,8 +437,7 @@ impl Actor {
             self.flip.step = None;
         }
         if after.is_off() {
-            self.flip.facts.clear();
-            self.flip.took = None;
+            self.flip.forget();
         }
         match after {
             State::Running => self.surroundings.projects().remember(self.workspace.path(), Place::Container),

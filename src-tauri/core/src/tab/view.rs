@@ -121,6 +121,8 @@ pub struct ContainerView {
     pub image_changed: bool,
     /// Files that have changed here and in a container on another machine, and wait for a choice.
     pub conflicts: Vec<crate::sync::Conflict>,
+    /// What the container was refused on its way out.
+    pub refusals: crate::place::container::Refusals,
 }
 
 /// How far a build is.

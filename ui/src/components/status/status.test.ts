@@ -89,6 +89,36 @@ describe("files that have changed on both sides", () => {
   });
 });
 
+describe("what a container was refused", () => {
+  it("is listed with the reason, and each can be allowed for the project", async () => {
+    const { host, model } = await show("refused");
+    const allow = vi.spyOn(host, "allowName");
+    await hover();
+    const text = one("refused").textContent ?? "";
+    for (const words of ["Refused 4 times", "stranger.example:443", "3 times: the name and port", "once"]) {
+      expect(text).toContain(words);
+    }
+    expect(one("malformed").textContent).toContain("2 requests were malformed");
+    all("allow-name")[0]?.click();
+    await pass(0);
+    expect(allow).toHaveBeenCalledExactlyOnceWith("tab-1", "stranger.example");
+    const workspace = model.state?.tabs[0]?.workspace ?? "";
+    expect(model.state?.settings.projects[workspace]?.container.allowedDomains).toEqual(["stranger.example"]);
+    expect(one("allowed-name").textContent, "it is allowed, and offered no more").toBe("Allowed now");
+    expect(all("allow-name"), "the other one still is").toHaveLength(1);
+    one("copy-details").click();
+    await pass(0);
+    expect(host.copied[0]).toContain("Refused: stranger.example:443, 3 times");
+    expect(host.copied[0]).toContain("2 requests were malformed");
+  });
+
+  it("is not there where nothing was", async () => {
+    await show("running");
+    await hover();
+    expect(all("refused")).toHaveLength(0);
+  });
+});
+
 describe("the details", () => {
   it("open on hover within half a second, and go when the pointer has gone", async () => {
     await show("running");

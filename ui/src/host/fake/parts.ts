@@ -57,6 +57,7 @@ export function off(): Container {
     hasLog: false,
     imageChanged: false,
     conflicts: [],
+    refusals: { targets: [], times: 0, malformed: 0 },
   };
 }
 

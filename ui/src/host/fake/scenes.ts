@@ -1,5 +1,6 @@
 // The scenes that the fake host can begin with: every state of the page has one.
 import type { Failure } from "../wire/Failure";
+import type { Refusal } from "../wire/Refusal";
 import type { SyncConflict } from "../wire/SyncConflict";
 import type { WindowState } from "../wire/WindowState";
 import { FACTS, off, tool } from "./parts";
@@ -43,6 +44,7 @@ const SCENES: Record<string, () => Scene> = {
   building: () => withTabs([contained({ state: "building" })]),
   starting: () => withTabs([contained({ state: "starting" })]),
   running: () => withTabs([contained({ state: "running" })]),
+  refused: () => withTabs([refused()]),
   "sync-conflicts": () => withTabs([inConflict()]),
   stopping: () => withTabs([contained({ state: "stopping" })]),
   "build-failed": () => withTabs([broken(true)]),
@@ -392,6 +394,21 @@ function contained(change: { state: "building" | "starting" | "running" | "stopp
     case "stopping":
       made.contain({ ...common, phase: "Removing the container" });
   }
+  return made;
+}
+
+function refused(): FakeTab {
+  const made = contained({ state: "running" });
+  const targets: Refusal[] = [
+    {
+      target: "stranger.example:443",
+      entry: "stranger.example",
+      why: "the name and port are not on its list",
+      times: 3,
+    },
+    { target: "10.1.2.3:8080", entry: "10.1.2.3:8080", why: "addresses are not on its list", times: 1 },
+  ];
+  made.contain({ refusals: { targets, times: 4, malformed: 2 } });
   return made;
 }
 

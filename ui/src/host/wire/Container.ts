@@ -3,6 +3,7 @@ import type { BuildStep } from "./BuildStep";
 import type { ContainerState } from "./ContainerState";
 import type { Fact } from "./Fact";
 import type { Failure } from "./Failure";
+import type { Refusals } from "./Refusals";
 import type { SyncConflict } from "./SyncConflict";
 
 /**
@@ -40,4 +41,4 @@ imageChanged: boolean,
 /**
  * Files that have changed here and in a container on another machine, and wait for a choice.
  */
-conflicts: Array<SyncConflict>, };
+conflicts: Array<SyncConflict>, refusals: Refusals, };

@@ -9,7 +9,7 @@ use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Address, Engine, tls};
+use super::{Address, Engine, quirks, tls};
 
 /// A container, whatever its state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -59,7 +59,7 @@ async fn all(
     let options = ListContainersOptionsBuilder::new().all(true).size(sizes).filters(filters).build();
     let error = match engine.api().list_containers(Some(options)).await {
         Ok(found) => return Ok(found.into_iter().map(Listed::from).collect()),
-        Err(error @ bollard::errors::Error::JsonDataError { .. }) => error,
+        Err(error) if quirks::names_unknown_states(&error) => error,
         Err(error) => return Err(error),
     };
     match plainly(engine, filters, sizes).await {

@@ -36,7 +36,7 @@ impl Builder {
         let Some(need) = need else { return Ok(Self::Classic) };
         // Podman's one builder stands behind the classic call, and knows mounts; what it does not know it says. Where it
         // knows no heredocs it may make something else of them.
-        if about.podman {
+        if quirks::has_one_builder(about) {
             return if need.kind == NeedKind::Heredoc && quirks::version(about) < PODMAN_KNOWS_HEREDOCS {
                 let (major, minor) = PODMAN_KNOWS_HEREDOCS;
                 Err(format!("{}, which {} cannot build: Podman {major}.{minor} can", in_words(need), about.name))

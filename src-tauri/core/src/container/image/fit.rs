@@ -73,7 +73,7 @@ pub struct Question {
 /// [`ImageError::NoAgent`] where no CLI would run in it, [`ImageError::Platform`] where nothing would, and the engine's
 /// own failures.
 pub(super) async fn look(engine: &Engine, question: &Question) -> Result<Fit, ImageError> {
-    let said = inside(engine, question, None).await?;
+    let said = inside(engine, question, None, SCRIPT).await?;
     let homeless = !said.has("home");
     if said.has("answered") {
         return Ok(Fit { claude: None, homeless });
@@ -90,11 +90,19 @@ pub(super) async fn look(engine: &Engine, question: &Question) -> Result<Fit, Im
     if !is_here(engine.address()) {
         return Err(no("the engine is on another machine".to_owned()));
     }
-    let said = inside(engine, question, Some(&claude)).await?;
+    let said = inside(engine, question, Some(&claude), SCRIPT).await?;
     if said.has("answered") {
         return Ok(Fit { claude: Some(claude), homeless });
     }
     Err(no(format!("{} does not run there: {}", claude.display(), said.tail())))
+}
+
+/// True where a script, run in a container of the image, says this line.
+///
+/// # Errors
+/// The engine's own failures.
+pub async fn says(engine: &Engine, question: &Question, script: &'static str, line: &str) -> Result<bool, ImageError> {
+    inside(engine, question, None, script).await.map(|said| said.has(line))
 }
 
 /// The program behind a link, where it is one for Linux and no script.
@@ -113,8 +121,9 @@ async fn native(claude: &Path) -> Result<PathBuf, String> {
     }
 }
 
+/// True where a program of this machine's can be mounted.
 fn is_here(address: &Address) -> bool {
-    !matches!(address, Address::Tcp(_)) && !address.to_string().starts_with("ssh://")
+    !address.is_remote()
 }
 
 /// What was said in the container.
@@ -143,15 +152,20 @@ impl Said {
     }
 }
 
-/// Runs the script in a container of the image. A task of its own sees to it that the container goes, also where
+/// Runs a script in a container of the image. A task of its own sees to it that the container goes, also where
 /// nobody waits any more.
-async fn inside(engine: &Engine, question: &Question, claude: Option<&Path>) -> Result<Said, ImageError> {
+async fn inside(
+    engine: &Engine,
+    question: &Question,
+    claude: Option<&Path>,
+    script: &'static str,
+) -> Result<Said, ImageError> {
     let (engine, question, claude) = (engine.clone(), question.clone(), claude.map(Path::to_path_buf));
     let gone = CancellationToken::new();
     let _guard = gone.clone().drop_guard();
     let task = tokio::spawn(async move {
         let name = format!("gemra-look-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]);
-        let body = body(&question, claude.as_deref());
+        let body = body(&question, claude.as_deref(), script);
         // Not cut off half way: nobody would know whether there is a container.
         make(&engine, &name, body, question.platform.as_deref()).await?;
         let looked = tokio::select! {
@@ -238,7 +252,7 @@ async fn run(engine: &Engine, name: &str) -> Result<Said, Refused> {
     Ok(Said { lines: out.lines().map(str::to_owned).collect(), errors })
 }
 
-fn body(question: &Question, claude: Option<&Path>) -> ContainerCreateBody {
+fn body(question: &Question, claude: Option<&Path>, script: &str) -> ContainerCreateBody {
     let (uid, gid) = question.user;
     let home = spec::home(uid);
     let mount = |path: &Path| Mount {
@@ -250,7 +264,7 @@ fn body(question: &Question, claude: Option<&Path>) -> ContainerCreateBody {
     };
     ContainerCreateBody {
         image: Some(question.id.clone()),
-        entrypoint: Some(["/bin/sh", "-c", SCRIPT].map(str::to_owned).to_vec()),
+        entrypoint: Some(["/bin/sh", "-c", script].map(str::to_owned).to_vec()),
         cmd: Some(Vec::new()),
         user: Some(format!("{uid}:{gid}")),
         working_dir: Some("/".to_owned()),
@@ -276,6 +290,7 @@ fn body(question: &Question, claude: Option<&Path>) -> ContainerCreateBody {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::container::engine::address::Certificates;
 
     #[tokio::test]
     async fn only_a_program_that_stands_alone_is_given_to_an_image() {
@@ -294,6 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn this_machines_program_is_given_to_engines_of_this_machine_alone() {
+        let certificates = Certificates { asked: false, folder: Some(Path::new("/certificates")) };
+        let cases = [
+            ("unix:///run/docker.sock", true),
+            ("tcp://127.0.0.1:2375", true),
+            ("tcp://box:2375", false),
+            ("https://box:2376", false),
+            ("https://127.0.0.1:2376", false),
+            ("ssh://box", false),
+            ("ssh://127.0.0.1", false),
+        ];
+        for (address, here) in cases {
+            assert_eq!(is_here(&Address::read(address, "the test", certificates).unwrap()), here, "{address}");
+        }
+        assert!(is_here(&Address::Pipe("//./pipe/docker_engine".to_owned())), "a pipe is of this machine");
+    }
+
+    #[test]
     fn the_look_has_nothing_of_the_users() {
         let question = Question {
             name: "n".to_owned(),
@@ -303,7 +336,7 @@ mod tests {
             platform: None,
             owner: Owner::default(),
         };
-        let body = body(&question, None);
+        let body = body(&question, None, SCRIPT);
         let host = body.host_config.unwrap();
         assert_eq!(host.network_mode.as_deref(), Some("none"), "no network");
         assert_eq!((host.mounts, host.binds), (None, None), "no folder");

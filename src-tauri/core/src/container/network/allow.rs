@@ -176,6 +176,16 @@ impl Target {
     }
 }
 
+impl Target {
+    /// The entry of the list that would allow it; with its port, where the way may lead `anywhere`.
+    pub fn entry(&self, anywhere: bool) -> String {
+        match &self.host {
+            Host::Name(name) if !anywhere && PORTS.contains(&self.port) => name.clone(),
+            Host::Name(_) | Host::Address(_) => self.to_string(),
+        }
+    }
+}
+
 impl std::fmt::Display for Target {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.host {
@@ -383,6 +393,24 @@ mod tests {
             [("127.0.0.1:80", "127.0.0.1"), ("[::ffff:127.0.0.1]:80", "127.0.0.1"), ("[::1]:80", "::1")]
         {
             assert_eq!(target(text).host, Host::Address(address.parse().unwrap()), "{text} is an address");
+        }
+    }
+
+    #[test]
+    fn a_refused_target_tells_the_entry_that_would_allow_it_and_no_more() {
+        for (text, anywhere, entry) in [
+            ("example.org:443", false, "example.org"),
+            ("example.org:80", false, "example.org"),
+            ("example.org:8443", false, "example.org:8443"),
+            ("example.org:443", true, "example.org:443"),
+            ("10.1.2.3:443", false, "10.1.2.3:443"),
+            ("[fd00::7]:8080", false, "[fd00::7]:8080"),
+        ] {
+            let (target, found) = (target(text), target(text).entry(anywhere));
+            assert_eq!(found, entry, "{text}");
+            let reach = Allowed::of(std::slice::from_ref(&found)).permits(&target);
+            assert!(reach.is_some(), "with it {text} is allowed");
+            assert!(!anywhere || reach == Some(Reach::Anywhere), "wherever it leads, where that was why");
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) const TARGET: &str = "/run/gemra-net";
 pub(super) const PROXY_PORT: u16 = 31280;
 /// How long the forwarder may take to listen.
 const READY: Duration = Duration::from_secs(30);
+/// Says `forwards` where the image has what [`FORWARDER`] needs.
+pub const FORWARDS: &str = "node -e 'require(\"node:net\"); console.log(\"forwards\")'";
 /// Arguments are `port=socket`. It says `ready` when it listens on all of them.
 const FORWARDER: &str = "
 const net = require('node:net');

@@ -14,7 +14,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::allow::{Host, Target};
+use super::inside::FORWARDS;
+use super::rewrite::HOST;
 use crate::container::engine::{self, Engine};
+use crate::container::image::ImageError;
+use crate::container::image::fit::{self, Question};
 
 /// How long this machine takes at most to reach an address, so that the container is asked to try the same.
 const OUTWARDS: Duration = Duration::from_secs(3);
@@ -35,8 +39,17 @@ elif command -v node >/dev/null; then
     s.on("error", () => process.exit(1)); setTimeout(() => process.exit(1), seconds * 1000);' "$1" "$2" "$3"; }
 elif command -v python3 >/dev/null; then
   try() { python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), int(sys.argv[3]))' "$1" "$2" "$3"; }
+elif command -v nc >/dev/null; then
+  nc=nc
+elif command -v busybox >/dev/null && busybox nc --help 2>&1 | grep -q Usage; then
+  nc='busybox nc'
 else
   exit 0
+fi
+if [ -n "${nc:-}" ]; then
+  # Not every one can only look. The others end with what they are sent to, which closes when nothing comes.
+  look=; case $($nc --help 2>&1; $nc -h 2>&1) in *-z*|*Zz]*) look=-z ;; esac
+  try() { $nc $look -w "$3" "$1" "$2" </dev/null >/dev/null; }
 fi
 while [ $# -gt 2 ]; do
   { try "$1" "$2" "$3" 2>/dev/null && echo "reached $1 $2"; } &
@@ -53,8 +66,19 @@ pub struct Finding {
     pub loopback: bool,
     /// The outside.
     pub outside: Outside,
-    /// Every port of ours that the container is to use was reached.
+    /// Everything was reached at which the container is to find this program, or what the engine leads to.
     pub ours: bool,
+}
+
+/// What is tried beside this machine's loopback.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tries<'a> {
+    /// Addresses beyond this machine, which it reaches itself.
+    pub outside: &'a [SocketAddr],
+    /// Those at which the container is to find this program.
+    pub ours: &'a [SocketAddr],
+    /// Whether the engine leads to this machine's loopback by a name.
+    pub led: bool,
 }
 
 /// Whether the outside was reached.
@@ -72,7 +96,7 @@ pub enum Outside {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoFinding {
     /// The image has nothing to try with.
-    #[error("the image has neither bash nor node nor python3 to try it with")]
+    #[error("the image has neither bash nor node nor python3 nor nc to try it with")]
     NoTool,
     /// The try failed.
     #[error("{0}")]
@@ -80,10 +104,11 @@ pub enum NoFinding {
 }
 
 /// What was found on the host's network of each engine: there every container finds the same, and to try takes a
-/// processor's time, of which other containers have need while they start.
+/// processor's time, of which other containers have need while they start. And of images, which change as little.
 #[derive(Debug, Default)]
 pub struct Lately {
     known: tokio::sync::Mutex<BTreeMap<String, (Instant, Finding)>>,
+    forwarding: tokio::sync::Mutex<BTreeMap<(String, String), bool>>,
 }
 
 impl Lately {
@@ -91,63 +116,97 @@ impl Lately {
     ///
     /// # Errors
     /// As [`look`].
-    pub async fn look(&self, engine: &Engine, id: &str, outside: &[SocketAddr]) -> Result<Finding, NoFinding> {
+    pub async fn look(&self, engine: &Engine, id: &str, api: &Target) -> Result<Finding, NoFinding> {
         let mut known = self.known.lock().await;
         let address = engine.address().to_string();
         if let Some((_, finding)) = known.get(&address).filter(|(at, _)| at.elapsed() < LATELY) {
             return Ok(*finding);
         }
-        let finding = look(engine, id, outside, &[]).await?;
+        let outside = outside(api).await;
+        let finding = look(engine, id, Tries { outside: &outside, ..Tries::default() }).await?;
         known.insert(address, (Instant::now(), finding));
         Ok(finding)
     }
+
+    /// True where an image has what passes connections on inside. It is looked at once, by a short container.
+    ///
+    /// # Errors
+    /// [`ImageError`] where that container could not run.
+    pub async fn forwards(&self, engine: &Engine, question: &Question) -> Result<bool, ImageError> {
+        let mut known = self.forwarding.lock().await;
+        let image = (engine.address().to_string(), question.id.clone());
+        if let Some(found) = known.get(&image) {
+            return Ok(*found);
+        }
+        let found = fit::says(engine, question, FORWARDS, "forwards").await?;
+        known.insert(image, found);
+        Ok(found)
+    }
 }
 
-/// Tries from inside the container. `outside` are addresses beyond this machine, `ours` are those at which it is to find
-/// this program.
+/// A port of this machine's loopback that notes whether anybody comes.
+struct Door {
+    port: u16,
+    seen: Arc<AtomicBool>,
+    _listening: AbortOnDropHandle<()>,
+}
+
+impl Door {
+    async fn open() -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let port = listener.local_addr()?.port();
+        let seen = Arc::new(AtomicBool::new(false));
+        let noted = Arc::clone(&seen);
+        let listening = tokio::spawn(async move {
+            while listener.accept().await.is_ok() {
+                noted.store(true, Ordering::Release);
+            }
+        });
+        Ok(Self { port, seen, _listening: AbortOnDropHandle::new(listening) })
+    }
+
+    /// That something inside listens at that port as well would not be a way to this machine.
+    fn has_seen(&self) -> bool {
+        self.seen.load(Ordering::Acquire)
+    }
+}
+
+/// Tries from inside the container.
 ///
 /// # Errors
 /// [`NoFinding`] where nothing could be tried.
-pub async fn look(
-    engine: &Engine,
-    id: &str,
-    outside: &[SocketAddr],
-    ours: &[SocketAddr],
-) -> Result<Finding, NoFinding> {
+pub async fn look(engine: &Engine, id: &str, tries: Tries<'_>) -> Result<Finding, NoFinding> {
     let failed = |error: std::io::Error| NoFinding::Failed(error.to_string());
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
-    let own = listener.local_addr().map_err(failed)?;
-    let seen = Arc::new(AtomicBool::new(false));
-    let noted = Arc::clone(&seen);
-    // That something inside listens at that port as well would not be a way to this machine.
-    let _listening = AbortOnDropHandle::new(tokio::spawn(async move {
-        while listener.accept().await.is_ok() {
-            noted.store(true, Ordering::Release);
-        }
-    }));
-    let reachable = reachable(outside).await;
-    let matter = std::iter::once(&own).chain(ours).map(|address| (address, SECONDS[0]));
-    let outwards = reachable.iter().map(|address| (address, SECONDS[1]));
-    let said = tokio::time::timeout(INSIDE, run(engine, id, matter.chain(outwards)));
-    let said = said.await.map_err(|_| NoFinding::Failed(format!("it took longer than {INSIDE:?}")))??;
+    let own = Door::open().await.map_err(failed)?;
+    let led = if tries.led { Some(Door::open().await.map_err(failed)?) } else { None };
+    let at = |address: &SocketAddr| (address.ip().to_string(), address.port());
+    let local = (Ipv4Addr::LOCALHOST.to_string(), own.port);
+    let mut all = vec![(local.clone(), SECONDS[0])];
+    all.extend(led.iter().map(|led| ((HOST.to_owned(), led.port), SECONDS[0])));
+    all.extend(tries.ours.iter().map(|address| (at(address), SECONDS[0])));
+    all.extend(tries.outside.iter().map(|address| (at(address), SECONDS[1])));
+    let said = tokio::time::timeout(INSIDE, run(engine, id, &all)).await;
+    let said = said.map_err(|_| NoFinding::Failed(format!("it took longer than {INSIDE:?}")))??;
     if !said.lines().any(|line| line == "tried") {
         return Err(NoFinding::NoTool);
     }
-    let reached = |address: &SocketAddr| {
-        let line = format!("reached {} {}", address.ip(), address.port());
-        said.lines().any(|said| said == line)
-    };
-    let outside = match reachable.as_slice() {
+    let reached = |(host, port): &(String, u16)| said.lines().any(|said| said == format!("reached {host} {port}"));
+    let outside = match tries.outside {
         [] => Outside::Unknown,
-        all if all.iter().any(reached) => Outside::Reached,
+        all if all.iter().any(|address| reached(&at(address))) => Outside::Reached,
         _ => Outside::Closed,
     };
-    let loopback = reached(&own) && seen.load(Ordering::Acquire);
-    Ok(Finding { loopback, outside, ours: ours.iter().all(reached) })
+    let loopback = reached(&local) && own.has_seen();
+    let ours = tries.ours.iter().all(|address| reached(&at(address))) && led.is_none_or(|led| led.has_seen());
+    Ok(Finding { loopback, outside, ours })
 }
 
-/// Addresses beyond this machine: where the model's API is, and the servers of names.
-pub async fn beyond(api: &Target) -> Vec<SocketAddr> {
+/// Addresses beyond this machine that it reaches: where the model's API is, and the servers of names.
+pub async fn outside(api: &Target) -> Vec<SocketAddr> {
+    reachable(&beyond(api).await).await
+}
+
+async fn beyond(api: &Target) -> Vec<SocketAddr> {
     let mut all: Vec<SocketAddr> = match &api.host {
         Host::Address(address) => vec![SocketAddr::new(*address, api.port)],
         Host::Name(name) => {
@@ -172,15 +231,14 @@ async fn reachable(outside: &[SocketAddr]) -> Vec<SocketAddr> {
     futures_util::future::join_all(tries).await.into_iter().flatten().collect()
 }
 
-async fn run<'a>(
-    engine: &Engine,
-    id: &str,
-    addresses: impl Iterator<Item = (&'a SocketAddr, &'static str)>,
-) -> Result<String, NoFinding> {
+/// A host and a port, and how many seconds may pass.
+type Try = ((String, u16), &'static str);
+
+async fn run(engine: &Engine, id: &str, tries: &[Try]) -> Result<String, NoFinding> {
     let words = |error: bollard::errors::Error| NoFinding::Failed(engine::words(&error));
     let mut command = ["/bin/sh", "-c", SCRIPT, "probe"].map(str::to_owned).to_vec();
-    for (address, seconds) in addresses {
-        command.extend([address.ip().to_string(), address.port().to_string(), seconds.to_owned()]);
+    for ((host, port), seconds) in tries {
+        command.extend([host.clone(), port.to_string(), (*seconds).to_owned()]);
     }
     let config = ExecConfig { attach_stdout: Some(true), cmd: Some(command), ..ExecConfig::default() };
     let exec = engine.api().create_exec(id, config).await.map_err(words)?.id;

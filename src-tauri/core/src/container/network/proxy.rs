@@ -29,7 +29,34 @@ pub type Resolve =
     Arc<dyn Fn(String, u16) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> + Send + Sync>;
 
 /// Hears of a refused target, and why.
-pub type Refused = Arc<dyn Fn(&Target, &'static str) + Send + Sync>;
+pub type Refused = Arc<dyn Fn(&Target, Why) + Send + Sync>;
+
+/// Why a target is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// No entry allows the name.
+    Name,
+    /// No entry allows the address.
+    Address,
+    /// The name is allowed, and leads to this machine or its own network.
+    LeadsBack,
+}
+
+impl Why {
+    /// In words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Name => "the name and port are not on its list",
+            Self::Address => "addresses are not on its list",
+            Self::LeadsBack => {
+                "the name leads to this machine or its own network, which an entry has to say with its port"
+            }
+        }
+    }
+}
+
+/// Hears of a request that could be understood in two ways, or not at all: its status.
+pub type Malformed = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What the proxy asks for each request.
 #[derive(Clone)]
@@ -38,6 +65,8 @@ pub struct Rules {
     pub allowed: Arc<dyn Fn() -> Allowed + Send + Sync>,
     /// Told of each refusal.
     pub refused: Refused,
+    /// Told of each request that is none.
+    pub malformed: Malformed,
     /// Finds addresses.
     pub resolve: Resolve,
     /// This machine's own way out.
@@ -61,7 +90,7 @@ pub fn system() -> Resolve {
 #[derive(Debug)]
 enum NoWay {
     /// It is not allowed.
-    Refused(&'static str),
+    Refused(Why),
     /// It cannot be reached.
     Failed(String),
 }
@@ -83,7 +112,11 @@ async fn talk(rules: &Rules, client: &mut Box<dyn Duplex>) -> io::Result<()> {
     };
     let request = match head.and_then(|head| request::read(&head)) {
         Ok(request) => request,
-        Err(bad) => return answer(client, &bad.to_string(), "Gemra does not pass such a request on.").await,
+        Err(bad) => {
+            let status = bad.to_string();
+            (rules.malformed)(&status);
+            return answer(client, &status, "Gemra does not pass such a request on.").await;
+        }
     };
     let (Request::Tunnel(target) | Request::Plain { target, .. }) = &request;
     let tunnel = matches!(request, Request::Tunnel(_));
@@ -92,7 +125,8 @@ async fn talk(rules: &Rules, client: &mut Box<dyn Duplex>) -> io::Result<()> {
         Err(NoWay::Refused(why)) => {
             (rules.refused)(target, why);
             let words = format!(
-                "Gemra does not let this container reach {target}: {why}. Whoever uses Gemra can allow it in the settings."
+                "Gemra does not let this container reach {target}: {}. Whoever uses Gemra can allow it.",
+                why.in_words()
             );
             return answer(client, "403 Forbidden", &words).await;
         }
@@ -154,8 +188,8 @@ async fn read_head(client: &mut Box<dyn Duplex>) -> io::Result<Option<(Head, Vec
 async fn connect(rules: &Rules, target: &Target, tunnel: bool) -> Result<TcpStream, NoWay> {
     let Some(reach) = (rules.allowed)().permits(target) else {
         return Err(NoWay::Refused(match target.host {
-            Host::Name(_) => "the name and port are not on its list",
-            Host::Address(_) => "addresses are not on its list",
+            Host::Name(_) => Why::Name,
+            Host::Address(_) => Why::Address,
         }));
     };
     let failed = |error: io::Error| NoWay::Failed(error.to_string());
@@ -175,9 +209,7 @@ async fn connect(rules: &Rules, target: &Target, tunnel: bool) -> Result<TcpStre
         let good: Vec<SocketAddr> =
             found.into_iter().filter(|address| reach == Reach::Anywhere || is_outside(address.ip())).collect();
         if good.is_empty() {
-            return Err(NoWay::Refused(
-                "the name leads to this machine or its own network, which an entry has to say with its port",
-            ));
+            return Err(NoWay::Refused(Why::LeadsBack));
         }
         let stream = TcpStream::connect(good.as_slice()).await.map_err(failed)?;
         let _ = stream.set_nodelay(true);

@@ -205,7 +205,8 @@ fn scratch(wish: &Wish, home: &str) -> HashMap<String, String> {
 /// The rights of a folder in memory that belongs to the agent's user. Podman takes no ids, but a letter that means the
 /// container's own user. The owner has to be right: runtimes give it the mode of the folder that is there already.
 pub(super) fn of_the_user(wish: &Wish) -> String {
-    let whose = if wish.engine.podman { "U".to_owned() } else { format!("uid={},gid={}", wish.uid, wish.gid) };
+    let whose =
+        if wish.engine.names_user_by_letter { "U".to_owned() } else { format!("uid={},gid={}", wish.uid, wish.gid) };
     format!("{whose},mode=755")
 }
 
@@ -302,7 +303,7 @@ mod tests {
     #[test]
     fn podman_says_in_its_own_way_whose_a_folder_in_memory_is() {
         let mut wish = Wish { uid: 7, ..Wish::default() };
-        wish.engine.podman = true;
+        wish.engine.names_user_by_letter = true;
         assert!(scratch(&wish, "/home/node")["/home/node"].ends_with(",U,mode=755"), "the container's user's");
         assert!(wish.mounts.iter().all(|mount| matches!(mount.source, MountSource::Path(_))), "and nothing is mounted");
     }

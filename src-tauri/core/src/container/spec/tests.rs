@@ -116,16 +116,17 @@ fn selinux_leaves_the_users_labels_alone() {
 fn the_host_is_found_on_every_network() {
     let cases: &[(Network, bool, &str, &str)] = &[
         (Network::Host, false, "host", "host.docker.internal:127.0.0.1"),
+        // A virtual machine's, or another machine's: its loopback is not this one's.
         (Network::Host, true, "host", "host.docker.internal:host-gateway"),
         (Network::Bridge, false, "bridge", "host.docker.internal:host-gateway"),
     ];
-    for &(network, desktop, mode, entry) in cases {
+    for &(network, other, mode, entry) in cases {
         let plan = made(|wish| {
             wish.network = network;
-            wish.engine.desktop = desktop;
+            wish.engine.other_host = other;
         });
         assert_eq!(host(&plan).network_mode.as_deref(), Some(mode), "{network:?}");
-        assert_eq!(host(&plan).extra_hosts.as_deref(), Some([entry.to_owned()].as_slice()), "{network:?}, {desktop}");
+        assert_eq!(host(&plan).extra_hosts.as_deref(), Some([entry.to_owned()].as_slice()), "{network:?}, {other}");
     }
 }
 
@@ -269,7 +270,7 @@ fn a_user_whom_the_image_does_not_know_gets_a_home_and_the_platform_stands_besid
     assert!(homes(|_| {}).is_empty(), "an image that has one keeps it");
     let docker = homes(|wish| (wish.homeless, wish.uid, wish.gid) = (true, 7, 8));
     assert_eq!(docker["/home/node"], "rw,exec,nosuid,uid=7,gid=8,mode=755", "it belongs to the user");
-    let podman = homes(|wish| (wish.homeless, wish.engine.podman) = (true, true));
+    let podman = homes(|wish| (wish.homeless, wish.engine.names_user_by_letter) = (true, true));
     assert_eq!(podman["/home/node"], "rw,exec,nosuid,U,mode=755", "Podman has a letter for that");
     let plan = made(|wish| wish.platform = Some("linux/arm64".to_owned()));
     assert_eq!(plan.platform.as_deref(), Some("linux/arm64"), "engines take it beside the body");

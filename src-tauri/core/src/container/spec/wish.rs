@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::container::engine::About;
+use crate::container::engine::quirks::{self, HostNetwork};
+use crate::container::engine::{About, Engine};
 use crate::container::labels::Owner;
 
 use super::extra::Held;
@@ -168,15 +169,20 @@ impl Limits {
 pub struct Abilities {
     /// `SELinux` confines containers.
     pub selinux: bool,
-    /// Containers live in a virtual machine.
-    pub desktop: bool,
-    /// Podman.
-    pub podman: bool,
+    /// The engine's host network is not this machine's.
+    pub other_host: bool,
+    /// Whose a folder in memory is, is said by a letter.
+    pub names_user_by_letter: bool,
 }
 
-impl From<&About> for Abilities {
-    fn from(about: &About) -> Self {
-        Self { selinux: about.selinux, desktop: about.desktop, podman: about.podman }
+impl From<&Engine> for Abilities {
+    fn from(engine: &Engine) -> Self {
+        let about = engine.about();
+        Self {
+            selinux: about.selinux,
+            other_host: engine.host_network() != HostNetwork::Ours,
+            names_user_by_letter: quirks::names_user_by_letter(about),
+        }
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) struct Receiver<'a> {
     pub(super) uid: u32,
     /// Whose files it may read outside.
     pub(super) holder: Owner,
-    /// Containers live in a virtual machine of the engine's.
-    pub(super) desktop: bool,
+    /// The engine brings the SSH agent into containers itself.
+    pub(super) engines_agent: bool,
 }
 
 /// Looks for what is wished. `variables` are what the agent gets anyhow.
@@ -92,7 +92,7 @@ pub(super) async fn lend(receiver: &Receiver<'_>, variables: &BTreeMap<String, S
         agent: environment.path("SSH_AUTH_SOCK"),
         uid: receiver.uid,
         holder: receiver.holder,
-        desktop: receiver.desktop,
+        engines_agent: receiver.engines_agent,
     };
     let looked = tokio::task::spawn_blocking(move || {
         files.lend(&wishes, &mut lent);
@@ -173,7 +173,7 @@ struct Files {
     agent: Option<PathBuf>,
     uid: u32,
     holder: Owner,
-    desktop: bool,
+    engines_agent: bool,
 }
 
 impl Files {
@@ -230,7 +230,7 @@ impl Files {
     }
 
     fn lend_agent(&self, lent: &mut Lent) {
-        let source = if self.desktop || cfg!(target_os = "macos") {
+        let source = if self.engines_agent {
             // Its socket is root's and its group's.
             lent.groups.push(0);
             PathBuf::from(DESKTOPS_AGENT)
@@ -325,7 +325,7 @@ mod tests {
             agent: None,
             uid: 1000,
             holder: crate::owner::of_us(),
-            desktop: false,
+            engines_agent: false,
         }
     }
 
@@ -404,7 +404,7 @@ mod tests {
     #[test]
     fn docker_desktop_has_the_agent_at_a_place_of_its_own() {
         let home = tempfile::tempdir().unwrap();
-        let files = Files { desktop: true, ..files(home.path()) };
+        let files = Files { engines_agent: true, ..files(home.path()) };
         let wishes = Wishes { ssh_agent: Some(true), ..Wishes::default() };
         let lent = lent(&files, &wishes);
         let source = MountSource::Path(DESKTOPS_AGENT.into());

@@ -1,28 +1,30 @@
 //! The network of a tab's container: from the settings and the agent's variables to what is in effect, and to the words
 //! in which the user is told of it. How it is done is `container::network`'s.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{News, Order, labels};
+use super::{Image, News, Order, labels};
 use crate::container::engine::Engine;
+use crate::container::engine::quirks::HostNetwork;
+use crate::container::image::fit::Question;
 use crate::container::network::allow::{Allowed, Target};
-use crate::container::network::probe::{self, Finding, NoFinding, Outside};
+use crate::container::network::probe::{self, Finding, NoFinding, Outside, Tries};
 use crate::container::network::proxy::{self, Rules, Upstream};
+use crate::container::network::rewrite::HOST;
 use crate::container::network::{self, Held, Inward, Wanted, usual_api};
 use crate::container::run::Prepared;
 use crate::container::spec::Wish;
 use crate::failure::{Code, Failure};
 use crate::settings::container::NetworkChoice;
+use refusals::{Log, Noted};
+pub use refusals::{Refusal, Refusals};
 
-/// How many refused names are shown.
-const SHOWN: usize = 5;
-/// Of how many refused names a container's transcript tells: somebody who tries out names must not fill it.
-const TOLD: usize = 20;
 /// What the network is made from, for its label.
 const SPEC: &str = "isolated-1";
 
@@ -34,20 +36,11 @@ pub(super) struct Network {
     order: Order,
 }
 
-/// What the proxy has refused.
-#[derive(Debug, Default)]
-struct Refusals {
-    count: usize,
-    /// Each once, the last refused last.
-    names: Vec<String>,
-    told: usize,
-}
-
 impl Network {
     /// Makes what has to be there before the container. `variables` are those that the agent gets.
     pub(super) async fn hold(
         order: &Order,
-        engine: &Engine,
+        image: &Image,
         short_id: &str,
         variables: BTreeMap<String, String>,
         news: impl Fn(News) + Send + Sync + Clone + 'static,
@@ -55,15 +48,17 @@ impl Network {
         let surroundings = &order.surroundings;
         let choice = surroundings.settings().wishes(order.workspace.path()).network.unwrap_or_default();
         let api = network::apis(&variables).into_iter().next().unwrap_or_else(usual_api);
+        let forwards = choice == NetworkChoice::Isolated && forwards(order, image).await?;
         let wanted = Wanted {
             choice,
             short_id: short_id.to_owned(),
             labels: labels(order).labels(SPEC),
             variables,
             rules: rules(order, news),
+            forwards,
             folder: surroundings.home().sockets().join(surroundings.instance()).join(short_id),
         };
-        let held = network::hold(engine, wanted).await.map_err(|error| Failure::from(&error))?;
+        let held = network::hold(&image.engine, wanted).await.map_err(|error| Failure::from(&error))?;
         Ok(Self { held, api, order: order.clone() })
     }
 
@@ -73,7 +68,7 @@ impl Network {
     }
 
     /// Completes it when the container has started; tells what is in effect, tries from inside whether it is so, and
-    /// ends all of it with the container.
+    /// ends all of it with the container. What is promised to hold somebody in is tried before anybody is let in.
     pub(super) async fn attend(
         mut self,
         engine: &Engine,
@@ -84,39 +79,84 @@ impl Network {
         news(News::Fact("Network", in_words(&self.held)));
         let (inward, mut exit) = (self.held.inward(), prepared.exit());
         let (engine, id) = (engine.clone(), prepared.id.clone());
+        let mut found = None;
+        if self.held.choice() == NetworkChoice::Isolated {
+            news(News::Phase("Trying what the container reaches".to_owned()));
+            found = tokio::select! {
+                // Whoever waits for its end, or does not want it any more, goes on by themselves.
+                _ = exit.wait_for(Option::is_some) => return Ok(inward),
+                () = self.order.wanted.cancelled() => return Ok(inward),
+                found = self.look(&engine, &id) => Some(found),
+            };
+            if let Some(failure) = found.as_ref().and_then(|found| self.contradicted(found)) {
+                return Err(failure);
+            }
+        }
         let running = CancellationToken::new();
         news(News::WhenRunning(running.clone()));
         tokio::spawn(async move {
             tokio::select! {
                 _ = exit.wait_for(Option::is_some) => {}
-                () = self.watch(&engine, &id, running, news) => {}
+                () = self.watch(&engine, &id, found, running, news) => {}
             }
             self.held.close().await;
         });
         Ok(inward)
     }
 
-    /// Tells what is found, and when the settings say otherwise than what is in effect. Never ends.
-    async fn watch(&self, engine: &Engine, id: &str, running: CancellationToken, news: impl Fn(News)) {
+    /// Tries from inside what is reached.
+    async fn look(&self, engine: &Engine, id: &str) -> Result<Finding, NoFinding> {
         let choice = self.held.choice();
-        if choice != NetworkChoice::Isolated {
-            // To try takes a processor's time, of which the agent has need while it starts. What is promised to hold
-            // somebody in is tried at once.
-            running.cancelled().await;
-        }
-        let mut settings = self.order.surroundings.watch_settings();
-        settings.mark_changed();
-        let beyond = probe::beyond(&self.api).await;
-        let found = match choice {
-            NetworkChoice::Host => self.order.surroundings.tried().look(engine, id, &beyond).await,
-            _ => probe::look(engine, id, &beyond, self.held.ours()).await,
+        let found = if choice == NetworkChoice::Host && !self.held.is_led() {
+            self.order.surroundings.tried().look(engine, id, &self.api).await
+        } else {
+            let outside = probe::outside(&self.api).await;
+            let tries = Tries { outside: &outside, ours: self.held.ours(), led: self.held.is_led() };
+            probe::look(engine, id, tries).await
         };
         tracing::info!(tab = %self.order.tab, ?choice, ?found, "what a container reaches");
-        if let Ok(finding) = &found
-            && let Some(failure) = contradiction(choice, *finding, self.held.ours())
-        {
-            news(News::Failed(failure));
+        found
+    }
+
+    /// Why the container must not go on, after what was found.
+    fn contradicted(&self, found: &Result<Finding, NoFinding>) -> Option<Failure> {
+        let (choice, needs_loopback) = (self.held.choice(), self.held.needs_loopback());
+        match found {
+            Ok(finding) => {
+                let mut places: Vec<String> = self.held.ours().iter().map(ToString::to_string).collect();
+                if self.held.is_led() {
+                    places.push(format!("{HOST}, by which name the engine is to lead to this machine"));
+                }
+                contradiction(choice, needs_loopback, *finding, &places)
+            }
+            Err(why) if choice == NetworkChoice::Isolated => Some(untried(why)),
+            Err(_) => None,
         }
+    }
+
+    /// Tells what is found, and when the settings say otherwise than what is in effect. Never ends.
+    async fn watch(
+        &self,
+        engine: &Engine,
+        id: &str,
+        found: Option<Result<Finding, NoFinding>>,
+        running: CancellationToken,
+        news: impl Fn(News),
+    ) {
+        let choice = self.held.choice();
+        let mut settings = self.order.surroundings.watch_settings();
+        settings.mark_changed();
+        let found = if let Some(found) = found {
+            found
+        } else {
+            // To try takes a processor's time, of which the agent has need while it starts.
+            running.cancelled().await;
+            let found = self.look(engine, id).await;
+            if let Some(failure) = self.contradicted(&found) {
+                news(News::Failed(failure));
+            }
+            found
+        };
         let words = format!("{}\n{}", in_words(&self.held), tried(choice, &found));
         while settings.changed().await.is_ok() {
             settings.mark_unchanged();
@@ -130,48 +170,51 @@ impl Network {
     }
 }
 
-/// The rules of the proxy: the settings as they are at each request, and a word to the user about each refusal.
-fn rules(order: &Order, news: impl Fn(News) + Send + Sync + 'static) -> Rules {
-    let (surroundings, workspace, tab) =
-        (Arc::clone(&order.surroundings), order.workspace.path().to_path_buf(), order.tab.clone());
-    let refusals = Mutex::new(Refusals::default());
+/// Whether the image has what passes connections on inside.
+async fn forwards(order: &Order, image: &Image) -> Result<bool, Failure> {
+    let question = Question {
+        name: image.name.clone(),
+        id: image.name.clone(),
+        user: (image.uid, image.gid),
+        claude: None,
+        platform: image.platform.clone(),
+        owner: labels(order),
+    };
+    let found = order.surroundings.tried().forwards(&image.engine, &question).await;
+    found.map_err(|error| Failure::from(&error))
+}
+
+/// The rules of the proxy: the settings as they are at each request, and a word about each refusal, to the user and to
+/// the project's log.
+fn rules(order: &Order, news: impl Fn(News) + Send + Sync + Clone + 'static) -> Rules {
+    let (surroundings, workspace) = (Arc::clone(&order.surroundings), order.workspace.path().to_path_buf());
+    let log = Arc::new(Mutex::new(Log::default()));
+    let tell = {
+        let (surroundings, workspace, tab) = (Arc::clone(&surroundings), workspace.clone(), order.tab.clone());
+        move |note: &dyn Fn(&mut Log) -> Noted| {
+            let (noted, shown) = {
+                let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+                (note(&mut log), log.shown())
+            };
+            if let Some((target, why)) = noted.line {
+                tracing::info!(%tab, target, why, "a container was refused the way out");
+                surroundings.audit().refused(&workspace, &tab.0, &target, &why);
+            }
+            news(News::Refused(shown));
+            if let Some(notice) = noted.notice {
+                news(News::Notice(notice));
+            }
+        }
+    };
+    let also = tell.clone();
     Rules {
         allowed: Arc::new(move || {
             Allowed::of(&surroundings.settings().wishes(&workspace).allowed_domains.unwrap_or_default())
         }),
-        refused: Arc::new(move |target, why| {
-            tracing::info!(%tab, %target, why, "a container was refused the way out");
-            let (fact, notice) = refusals.lock().unwrap_or_else(PoisonError::into_inner).note(target, why);
-            news(News::Fact("Refused", fact));
-            if let Some(notice) = notice {
-                news(News::Notice(notice));
-            }
-        }),
+        refused: Arc::new(move |target, why| tell(&|log| log.refused(target, why))),
+        malformed: Arc::new(move |status| also(&|log| log.malformed(status))),
         resolve: proxy::system(),
         upstream: Upstream::default(),
-    }
-}
-
-impl Refusals {
-    /// What the details say from now on, and what the transcript does where that is new.
-    fn note(&mut self, target: &Target, why: &str) -> (String, Option<String>) {
-        self.count += 1;
-        let name = target.to_string();
-        let known = self.names.iter().position(|known| *known == name);
-        match known {
-            Some(at) => drop(self.names.remove(at)),
-            None => self.told += 1,
-        }
-        self.names.push(name.clone());
-        // Enough to know a name again, and no more than that.
-        let surplus = self.names.len().saturating_sub(1000);
-        self.names.drain(..surplus);
-        let shown: Vec<&str> = self.names.iter().rev().take(SHOWN).map(String::as_str).collect();
-        let times = if self.count == 1 { "once".to_owned() } else { format!("{} times", self.count) };
-        let notice = (known.is_none() && self.told <= TOLD).then(|| {
-            format!("The container wanted to reach {name} and was not let: {why}. The settings can allow it.")
-        });
-        (format!("{times}, at last {}", shown.join(", ")), notice)
     }
 }
 
@@ -186,14 +229,29 @@ fn name(choice: NetworkChoice) -> &'static str {
 /// What is in effect, as far as it is known without a try.
 fn in_words(held: &Held) -> String {
     let mut words = match held.choice() {
-        NetworkChoice::Host => "host: everything that listens on this machine can be reached".to_owned(),
+        NetworkChoice::Host => match held.host() {
+            HostNetwork::Ours => "host: everything that listens on this machine can be reached",
+            HostNetwork::Engines => {
+                "host: at this engine that is a network of its own, and not this machine's, whose loopback is not there"
+            }
+            HostNetwork::Machines => {
+                "host: at this engine that is its virtual machine's, and not this machine's, whose loopback is not there"
+            }
+            HostNetwork::Elsewhere => {
+                "host: that of the engine's machine, all of which can be reached; this machine's loopback is not there"
+            }
+        }
+        .to_owned(),
+        NetworkChoice::Bridge if held.host() == HostNetwork::Elsewhere => {
+            "bridge: the outside, and of the engine's machine what listens on all its addresses".to_owned()
+        }
         NetworkChoice::Bridge => {
             "bridge: the outside, and of this machine what listens on all its addresses, but not its loopback"
                 .to_owned()
         }
         NetworkChoice::Isolated => match held.gateway() {
             Some(gateway) => format!(
-                "isolated: out to allowed names alone, through Gemra; what listens on all addresses of this machine is there at {gateway}"
+                "isolated: out to allowed names alone, through Gemra; because the image has no node, by a network in which what listens on all addresses of this machine is there too, at {gateway}"
             ),
             None => "isolated: out to allowed names alone, through Gemra; nothing else of this machine".to_owned(),
         },
@@ -211,9 +269,7 @@ fn tried(choice: NetworkChoice, found: &Result<Finding, NoFinding>) -> String {
         Err(error) => return format!("This could not be tried from inside: {error}"),
     };
     let loopback = match (choice, finding.loopback) {
-        (NetworkChoice::Host, false) => {
-            "this machine's loopback is not there: the network is that of the engine's own virtual machine"
-        }
+        (NetworkChoice::Host, false) => "this machine's loopback is not there: the network is not this machine's",
         (_, true) => "this machine's loopback is there",
         (_, false) => "this machine's loopback is closed",
     };
@@ -225,18 +281,26 @@ fn tried(choice: NetworkChoice, found: &Result<Finding, NoFinding>) -> String {
     format!("Tried from inside: {loopback}, {outside}")
 }
 
-/// Why the container must not go on, where it has not the network that was promised.
-fn contradiction(choice: NetworkChoice, finding: Finding, ours: &[SocketAddr]) -> Option<Failure> {
+/// Why the container must not go on, where it has not the network that was promised. It is to find this program, or what
+/// the engine leads to, at `places`.
+fn contradiction(choice: NetworkChoice, needs_loopback: bool, finding: Finding, places: &[String]) -> Option<Failure> {
     let escapes = finding.loopback || finding.outside == Outside::Reached;
+    if needs_loopback && !finding.loopback {
+        return Some(Failure::new(
+            Code::NetworkFailed,
+            "The container is not on this machine's network",
+            "Your settings or environment name an address on this machine's loopback, and from inside that is not there: the engine's host network is another one.",
+            "Choose the network bridge in the settings, or another engine; then press Retry.",
+        ));
+    }
     if choice != NetworkChoice::Isolated || !escapes {
-        let ports: Vec<String> = ours.iter().map(ToString::to_string).collect();
         return (!finding.ours).then(|| {
             Failure::new(
                 Code::NetworkFailed,
                 "The container does not reach Gemra",
                 format!(
-                    "From inside, nothing answers at {}, where Gemra listens for this container alone. A firewall of this machine's may stand between.",
-                    ports.join(" and ")
+                    "From inside, nothing answers at {}. A firewall of this machine's may stand between.",
+                    places.join(" and ")
                 ),
                 "Let the firewall accept what comes from the engine's networks to this machine, or choose another network in the settings; then press Retry.",
             )
@@ -251,28 +315,19 @@ fn contradiction(choice: NetworkChoice, finding: Finding, ours: &[SocketAddr]) -
     ))
 }
 
+/// Why a container must not go on that is promised to be isolated, where that could not be tried.
+fn untried(why: &NoFinding) -> Failure {
+    Failure::new(
+        Code::NetworkFailed,
+        "Whether the container is isolated could not be tried",
+        format!("It is tried from inside before anything runs there, and that failed: {why}."),
+        "Use an image with bash, node, python3 or nc, or choose another network in the settings; then press Retry.",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn target(text: &str) -> Target {
-        Target::parse(text, None).unwrap()
-    }
-
-    #[test]
-    fn each_refused_name_is_told_once_and_counted_always() {
-        let mut refusals = Refusals::default();
-        let (fact, notice) = refusals.note(&target("a.example:443"), "it is not on the list");
-        assert_eq!(fact, "once, at last a.example:443");
-        assert!(notice.is_some_and(|notice| notice.contains("a.example:443")), "the first time is told");
-        let (fact, notice) = refusals.note(&target("a.example:443"), "it is not on the list");
-        assert_eq!((fact.as_str(), notice), ("2 times, at last a.example:443", None), "the second is counted");
-        let (fact, notice) = refusals.note(&target("b.example:443"), "it is not on the list");
-        assert!(fact.ends_with("b.example:443, a.example:443") && notice.is_some(), "the last stands first: {fact}");
-        let notices = (0..3000).filter_map(|at| refusals.note(&target(&format!("x{at}.example:1")), "no").1).count();
-        assert_eq!(notices, TOLD - 2, "a flood of names does not fill the transcript");
-        assert!(refusals.names.len() <= 1000, "nor the memory");
-    }
 
     #[test]
     fn what_contradicts_the_promise_ends_the_container() {
@@ -290,9 +345,15 @@ mod tests {
         ];
         for (choice, (loopback, outside, ours), code) in cases {
             let finding = Finding { loopback, outside, ours };
-            let failure = contradiction(choice, finding, &[]);
+            let failure = contradiction(choice, false, finding, &[]);
             assert_eq!(failure.map(|failure| failure.code), code, "{choice:?} {finding:?}");
         }
+        for (loopback, code) in [(true, None), (false, Some(Code::NetworkFailed))] {
+            let finding = Finding { loopback, outside: Outside::Reached, ours: true };
+            let failure = contradiction(NetworkChoice::Host, true, finding, &[]);
+            assert_eq!(failure.map(|failure| failure.code), code, "a local API, and the loopback is there: {loopback}");
+        }
+        assert_eq!(untried(&NoFinding::NoTool).code, Code::NetworkFailed, "what cannot be tried is not promised");
     }
 
     #[test]
@@ -300,7 +361,7 @@ mod tests {
         let finding = |loopback, outside| Ok(Finding { loopback, outside, ours: true });
         let cases = [
             (NetworkChoice::Host, finding(true, Outside::Reached), "loopback is there, the outside is there"),
-            (NetworkChoice::Host, finding(false, Outside::Reached), "virtual machine"),
+            (NetworkChoice::Host, finding(false, Outside::Reached), "the network is not this machine's"),
             (NetworkChoice::Bridge, finding(false, Outside::Unknown), "loopback is closed, this machine itself"),
             (NetworkChoice::Isolated, finding(false, Outside::Closed), "loopback is closed, the outside is closed"),
             (NetworkChoice::Isolated, Err(NoFinding::NoTool), "could not be tried"),

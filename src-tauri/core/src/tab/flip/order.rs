@@ -3,15 +3,23 @@
 use super::super::Message;
 use super::super::actor::{Actor, Done};
 use super::super::agent::Launched;
-use super::Report;
+use super::{Flip, Report};
 use crate::container::state::State;
 use crate::place::Place;
-use crate::place::container::{self, Gate, News, Order};
+use crate::place::container::{self, Gate, News, Order, Refusals};
+
+impl Flip {
+    /// Forgets what was told of a container.
+    pub(super) fn forget(&mut self) {
+        self.facts.clear();
+        self.took = None;
+        self.refusals = Refusals::default();
+    }
+}
 
 impl Actor {
     pub(super) fn prepare(&mut self) {
-        self.flip.facts.clear();
-        self.flip.took = None;
+        self.flip.forget();
         self.flip.step = None;
         self.flip.image = None;
         let entered = self.flip.entered;

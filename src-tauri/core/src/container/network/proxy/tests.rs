@@ -54,10 +54,11 @@ async fn ask(entries: &[String], bytes: &[u8]) -> (String, Vec<String>) {
 async fn ask_through(upstream: Upstream, entries: &[String], bytes: &[u8]) -> (String, Vec<String>) {
     let entries = entries.to_vec();
     let refused = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&refused);
+    let (noted, also) = (Arc::clone(&refused), Arc::clone(&refused));
     let rules = Rules {
         allowed: Arc::new(move || Allowed::of(&entries)),
         refused: Arc::new(move |target, _| noted.lock().unwrap().push(target.to_string())),
+        malformed: Arc::new(move |status| also.lock().unwrap().push(format!("malformed: {status}"))),
         resolve: Arc::new(|_, port| Box::pin(async move { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) })),
         upstream,
     };
@@ -153,7 +154,9 @@ async fn hostile_requests_get_their_status_and_lead_nowhere() {
         ("CONNECT 2130706433:443 HTTP/1.1\r\n\r\n", "400"),
     ];
     for (request, status) in cases {
-        let (said, _) = ask(&[], request.as_bytes()).await;
+        let (said, noted) = ask(&[], request.as_bytes()).await;
         assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{status} for {request:.100}: {said:.100}");
+        let told = noted.len() == 1 && noted[0].starts_with(&format!("malformed: {status} "));
+        assert!(told, "and it is told of: {noted:?}");
     }
 }
