@@ -4,6 +4,7 @@ import type { WindowState } from "../host/wire/WindowState";
 import { newQuestions } from "./announce";
 import { Announcer } from "./announcer.svelte";
 import { Composer, type DraftStore } from "./composer.svelte";
+import { Engines } from "./engines.svelte";
 import { Failures } from "./failures.svelte";
 import { Focus } from "./focus";
 import { ImageFiles } from "./image-files.svelte";
@@ -23,6 +24,7 @@ export class WindowModel {
   containersOpen = $state(false);
   /** Images that are being saved or loaded, whether the list of containers is open or not. */
   readonly images: ImageFiles;
+  readonly engines: Engines;
   /** The tab whose title is being edited. */
   renaming = $state<string | null>(null);
 
@@ -47,6 +49,7 @@ export class WindowModel {
   constructor(host: Host, store: DraftStore) {
     this.host = host;
     this.#store = store;
+    this.engines = new Engines(host, this.failures);
     this.images = new ImageFiles(host, this.failures, this.announcer, () => this.containersOpen);
   }
 
