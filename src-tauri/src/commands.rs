@@ -3,6 +3,7 @@
 pub(crate) mod credentials;
 
 pub(crate) mod container;
+pub(crate) mod image;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tauri::ipc::Channel;
 
 use crate::convert;
 use crate::wire::frames::{TabFrame, WindowFrame};
-use crate::wire::image::{ImageProgress, Template};
+use crate::wire::image::Template;
 use crate::wire::requests::{Choice, Completion, Engine};
 use crate::wire::settings::Settings;
 use crate::wire::tab::{Mode, TrustDecision};
@@ -200,27 +201,6 @@ pub(crate) async fn templates() -> Answer<Vec<Template>> {
 #[tauri::command]
 pub(crate) async fn write_template(app: State<'_, Arc<App>>, workspace: String, template: String) -> Answer<String> {
     Ok(app.write_template(workspace, template).await?.display().to_string())
-}
-
-#[tauri::command]
-pub(crate) async fn save_image(
-    app: State<'_, Arc<App>>,
-    name: String,
-    file: String,
-    channel: Channel<ImageProgress>,
-) -> Answer<()> {
-    let tell = move |bytes, total| drop(channel.send(ImageProgress::of(bytes, total)));
-    Ok(app.save_image(&name, file.as_ref(), tell).await?)
-}
-
-#[tauri::command]
-pub(crate) async fn load_image(
-    app: State<'_, Arc<App>>,
-    file: String,
-    channel: Channel<ImageProgress>,
-) -> Answer<Vec<String>> {
-    let tell = move |bytes, total| drop(channel.send(ImageProgress::of(bytes, total)));
-    Ok(app.load_image(file.as_ref(), tell).await?.names)
 }
 
 #[tauri::command]

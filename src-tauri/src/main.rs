@@ -122,8 +122,6 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::save_settings,
             commands::templates,
             commands::write_template,
-            commands::save_image,
-            commands::load_image,
             commands::dismiss_problem,
             commands::credentials::credentials,
             commands::credentials::set_credential,
@@ -144,6 +142,9 @@ fn run(app: Arc<App>) -> tauri::Result<()> {
             commands::container::holdings,
             commands::container::stop_container,
             commands::container::prune,
+            commands::image::save_image,
+            commands::image::load_image,
+            commands::image::cancel_image,
         ])
         .setup(move |tauri| {
             WebviewWindowBuilder::new(tauri, "main", WebviewUrl::default())

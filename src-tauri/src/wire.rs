@@ -34,6 +34,7 @@ mod tests {
         super::credentials::LoginStep::export_all(&config).unwrap();
         super::image::Template::export_all(&config).unwrap();
         super::image::ImageProgress::export_all(&config).unwrap();
+        super::image::LoadedImage::export_all(&config).unwrap();
         super::requests::Choice::export_all(&config).unwrap();
         super::requests::Completion::export_all(&config).unwrap();
         super::container::ContainerFigures::export_all(&config).unwrap();

@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use gemra_core::container::engine::Engine;
-use gemra_core::container::image::{disk, file};
+use gemra_core::container::image::disk;
+use gemra_core::container::image::file::{self, Existing};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
 use gemra_core::home::Home;
@@ -54,7 +55,7 @@ pub(crate) async fn run(order: &Order, environment: &Environment) -> Result<Stri
             Ok(if lines.is_empty() { "Gemra has built no images here.".to_owned() } else { lines.join("\n") })
         }
         Order::Save { name, file } => {
-            let saved = file::save(&engine, name, Path::new(file), teller("Saved")).await;
+            let saved = file::save(&engine, name, Path::new(file), Existing::Keep, teller("Saved")).await;
             saved.map_err(|error| words(Failure::from(&error)))?;
             Ok(format!("Saved {name} as {file}."))
         }

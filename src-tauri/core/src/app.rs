@@ -3,6 +3,7 @@
 
 mod allowing;
 mod credentials;
+mod images;
 mod problems;
 mod surroundings;
 mod visits;
@@ -26,7 +27,8 @@ use crate::container::engine::EngineError;
 use crate::container::engine::survey::Surveyed;
 use crate::container::exec::{Said, Shell};
 use crate::container::holdings::{self, Container, Holding, Pruned};
-use crate::container::image::{self, templates};
+use crate::container::image::disk::Kept;
+use crate::container::image::templates;
 use crate::credentials::login::Login;
 use crate::environment::Environment;
 use crate::failure::{Code, Failure};
@@ -71,6 +73,8 @@ pub struct Holdings {
     pub containers: Vec<(Container, Option<u64>, bool)>,
     /// Everything.
     pub all: Vec<Holding>,
+    /// Its images once more, with what is known of them beside.
+    pub images: Vec<Kept>,
 }
 
 /// Everything that is open.
@@ -81,6 +85,7 @@ pub struct App {
     open: Mutex<Open>,
     window: watch::Sender<Arc<WindowState>>,
     visits: visits::Visits,
+    carried: images::Carried,
 }
 
 #[derive(Debug, Default)]
@@ -135,6 +140,7 @@ impl App {
             open: Mutex::new(Open { recent, problems, ..Open::default() }),
             window: watch::Sender::default(),
             visits: visits::Visits::default(),
+            carried: images::Carried::default(),
         });
         let surroundings = Arc::clone(&app.surroundings);
         let sweep = tokio::spawn(async move { surroundings.sweep_dead_instances().await });
@@ -326,13 +332,14 @@ impl App {
         let failed = |error: EngineError| Failure::from(&error);
         let (containers, all) =
             tokio::try_join!(holdings::containers(&engine, None), holdings::all(&engine)).map_err(failed)?;
+        let images = Self::images(&engine).await?;
         let memory = futures_util::future::join_all(containers.iter().map(|one| holdings::memory(&engine, one))).await;
         let own = self.surroundings.instance();
         let containers = containers.into_iter().zip(memory).map(|(one, memory)| {
             let ours = one.instance == own;
             (one, memory, ours)
         });
-        Ok(Holdings { engine: engine.about().name.clone(), containers: containers.collect(), all })
+        Ok(Holdings { engine: engine.about().name.clone(), containers: containers.collect(), all, images })
     }
 
     /// Ends a container of the list: one of our tabs' by moving its agent out of it, another one at the engine.
@@ -393,33 +400,6 @@ impl App {
         written.map_err(|error| Failure::from(&error))
     }
 
-    /// Saves an image as a file; `tell` is told how many bytes of how many.
-    ///
-    /// # Errors
-    /// A [`Failure`] where there is no such image, or the file cannot be written.
-    pub async fn save_image(
-        &self,
-        name: &str,
-        file: &Path,
-        tell: impl Fn(u64, u64) + Send + Sync,
-    ) -> Result<(), Failure> {
-        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
-        image::file::save(&engine, name, file, tell).await.map_err(|error| Failure::from(&error))
-    }
-
-    /// Loads an image from a file, in the same way.
-    ///
-    /// # Errors
-    /// A [`Failure`] where the file holds no image, or the engine does not take it.
-    pub async fn load_image(
-        &self,
-        file: &Path,
-        tell: impl Fn(u64, u64) + Send + Sync + 'static,
-    ) -> Result<image::file::Loaded, Failure> {
-        let engine = self.surroundings.engine().await.map_err(|error| Failure::from(&error))?;
-        image::file::load(&engine, file, tell).await.map_err(|error| Failure::from(&error))
-    }
-
     /// Folders that complete a typed path.
     pub async fn complete_path(&self, typed: String) -> Vec<String> {
         let home = self.surroundings.environment().home();
@@ -434,6 +414,7 @@ impl App {
     /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.
     pub async fn quit(&self) {
         self.visits.end_all();
+        self.carried.give_all_up();
         let tabs: Vec<Arc<Tab>> = {
             let mut open = self.open();
             let closing = open.closing.clone();

@@ -67,6 +67,8 @@ pub enum Code {
     DiskFull,
     /// The image vanished between build and start.
     ImageMissing,
+    /// A file of an image could not be written or read.
+    ImageFile,
     /// The image has no Claude CLI.
     AgentMissing,
     /// A mount was refused.
@@ -128,6 +130,7 @@ impl Code {
             Self::NotTrusted => "not-trusted",
             Self::DiskFull => "disk-full",
             Self::ImageMissing => "image-missing",
+            Self::ImageFile => "image-file",
             Self::AgentMissing => "agent-missing",
             Self::BadMount => "bad-mount",
             Self::GuardFailed => "guard-failed",

@@ -129,7 +129,8 @@ pub fn complete(typed: &str, home: Option<&Path>) -> Vec<String> {
     folders
 }
 
-fn expand(typed: &str, home: Option<&Path>) -> PathBuf {
+/// What was typed, where `~` means `home`.
+pub(crate) fn expand(typed: &str, home: Option<&Path>) -> PathBuf {
     match (typed.strip_prefix('~'), home) {
         (Some(""), Some(home)) => home.to_path_buf(),
         (Some(rest), Some(home)) if rest.starts_with(std::path::is_separator) => {

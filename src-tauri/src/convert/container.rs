@@ -48,7 +48,7 @@ impl From<Said> for wire::ShellFrame {
 
 impl From<&Holdings> for wire::Holdings {
     fn from(holdings: &Holdings) -> Self {
-        let Holdings { engine, containers, all } = holdings;
+        let Holdings { engine, containers, all, images } = holdings;
         let container = |(container, memory, ours): &(Container, Option<u64>, bool)| {
             // Which instance made it is told as whether it was this one; the image is in the other list.
             let Container { id, name, instance: _, tab, workspace, state, since, image: _ } = container;
@@ -67,6 +67,7 @@ impl From<&Holdings> for wire::Holdings {
             engine: engine.clone(),
             containers: containers.iter().map(container).collect(),
             all: all.iter().map(Into::into).collect(),
+            images: images.iter().map(Into::into).collect(),
         }
     }
 }

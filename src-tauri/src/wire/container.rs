@@ -3,6 +3,8 @@
 use serde::Serialize;
 use ts_rs::TS;
 
+use super::image::HeldImage;
+
 /// What a container uses and how its agent is, about once a second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +48,8 @@ pub(crate) struct Holdings {
     pub(crate) containers: Vec<HeldContainer>,
     /// Everything, containers too.
     pub(crate) all: Vec<Holding>,
+    /// Its images once more, newest first.
+    pub(crate) images: Vec<HeldImage>,
 }
 
 /// A container of Gemra's.

@@ -16,6 +16,7 @@ import type { Holdings } from "./wire/Holdings";
 import type { Pruned } from "./wire/Pruned";
 import type { ShellFrame } from "./wire/ShellFrame";
 import type { ImageProgress } from "./wire/ImageProgress";
+import type { LoadedImage } from "./wire/LoadedImage";
 import type { TabFrame } from "./wire/TabFrame";
 import type { Template } from "./wire/Template";
 import type { WindowFrame } from "./wire/WindowFrame";
@@ -266,16 +267,25 @@ export class FakeHost implements Host {
   }
 
   async saveImage(
+    request: string,
     _name: string,
-    _file: string,
+    file: string,
+    replace: boolean,
     onProgress: (progress: ImageProgress) => void,
-  ): Promise<void> {
-    onProgress({ bytes: 1, total: 1 });
+  ): Promise<boolean> {
+    return this.containers.save(request, file, replace, onProgress);
   }
 
-  async loadImage(_file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]> {
-    onProgress({ bytes: 1, total: 1 });
-    return ["gemra-claude:latest"];
+  async loadImage(
+    request: string,
+    file: string,
+    onProgress: (progress: ImageProgress) => void,
+  ): Promise<LoadedImage | null> {
+    return this.containers.load(request, file, onProgress);
+  }
+
+  async cancelImage(request: string): Promise<void> {
+    this.containers.cancel(request);
   }
 
   async completePath(path: string): Promise<Completion> {
@@ -351,6 +361,14 @@ export class FakeHost implements Host {
 
   async chooseCertificates(): Promise<string[]> {
     return ["/etc/ssl/company/root.pem"];
+  }
+
+  async chooseImageToWrite(name: string): Promise<string | null> {
+    return `/home/ada/${name}.tar`;
+  }
+
+  async chooseImageToRead(): Promise<string | null> {
+    return "/home/ada/tools.tar";
   }
 
   async copyText(text: string): Promise<void> {

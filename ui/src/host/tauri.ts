@@ -2,7 +2,7 @@
 // nothing else.
 import { Channel, invoke } from "@tauri-apps/api/core";
 import { writeText } from "@tauri-apps/plugin-clipboard-manager";
-import { open } from "@tauri-apps/plugin-dialog";
+import { open, save } from "@tauri-apps/plugin-dialog";
 import { openUrl } from "@tauri-apps/plugin-opener";
 
 import type { Host } from "./types";
@@ -12,6 +12,11 @@ import type { ShellFrame } from "./wire/ShellFrame";
 import type { ImageProgress } from "./wire/ImageProgress";
 import type { TabFrame } from "./wire/TabFrame";
 import type { WindowFrame } from "./wire/WindowFrame";
+
+const ARCHIVES = [
+  { name: "Images", extensions: ["tar"] },
+  { name: "All files", extensions: ["*"] },
+];
 
 export const tauriHost: Host = {
   watchWindow(onFrame) {
@@ -68,12 +73,14 @@ export const tauriHost: Host = {
 
   templates: () => invoke("templates"),
   writeTemplate: (workspace, template) => invoke("write_template", { workspace, template }),
-  saveImage(name, file, onProgress) {
-    return invoke("save_image", { name, file, channel: new Channel<ImageProgress>(onProgress) });
+  saveImage(request, name, file, replace, onProgress) {
+    const channel = new Channel<ImageProgress>(onProgress);
+    return invoke("save_image", { request, name, file, replace, channel });
   },
-  loadImage(file, onProgress) {
-    return invoke("load_image", { file, channel: new Channel<ImageProgress>(onProgress) });
+  loadImage(request, file, onProgress) {
+    return invoke("load_image", { request, file, channel: new Channel<ImageProgress>(onProgress) });
   },
+  cancelImage: (request) => invoke("cancel_image", { request }),
 
   completePath: (path) => invoke("complete_path", { path }),
   listEngines: () => invoke("list_engines"),
@@ -104,6 +111,9 @@ export const tauriHost: Host = {
     });
     return chosen ?? [];
   },
+  chooseImageToWrite: (name) =>
+    save({ title: "Save the image as", defaultPath: `${name}.tar`, filters: ARCHIVES }),
+  chooseImageToRead: () => open({ title: "Choose an image’s file", filters: ARCHIVES }),
   copyText: (text) => writeText(text),
   openLink: (url) => openUrl(url),
 };

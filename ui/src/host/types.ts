@@ -11,6 +11,7 @@ import type { Kept } from "./wire/Kept";
 import type { LoginStep } from "./wire/LoginStep";
 import type { Holdings } from "./wire/Holdings";
 import type { ImageProgress } from "./wire/ImageProgress";
+import type { LoadedImage } from "./wire/LoadedImage";
 import type { Mode } from "./wire/Mode";
 import type { Pruned } from "./wire/Pruned";
 import type { Settings } from "./wire/Settings";
@@ -93,9 +94,23 @@ export interface Host {
   templates(): Promise<Template[]>;
   /** Writes one as the project's Dockerfile.claude, which must not be there; gives its path. */
   writeTemplate(workspace: string, template: string): Promise<string>;
-  saveImage(name: string, file: string, onProgress: (progress: ImageProgress) => void): Promise<void>;
-  /** Gives the image's names. */
-  loadImage(file: string, onProgress: (progress: ImageProgress) => void): Promise<string[]>;
+
+  /** Writes an image to a file; false where it was given up. `replace`: also where the file is there already. */
+  saveImage(
+    request: string,
+    name: string,
+    file: string,
+    replace: boolean,
+    onProgress: (progress: ImageProgress) => void,
+  ): Promise<boolean>;
+  /** Reads an image from a file; null where it was given up. */
+  loadImage(
+    request: string,
+    file: string,
+    onProgress: (progress: ImageProgress) => void,
+  ): Promise<LoadedImage | null>;
+  /** Gives up what the request has begun. */
+  cancelImage(request: string): Promise<void>;
 
   completePath(path: string): Promise<Completion>;
   /** Every container engine that is named or found, those that do not answer too. Takes seconds where one is far. */
@@ -120,6 +135,10 @@ export interface Host {
   chooseFolder(): Promise<string | null>;
   /** The platform's file dialog for certificates; empty where the user chose none. */
   chooseCertificates(): Promise<string[]>;
+  /** The platform's dialog for a new file, which asks before one is replaced; null where the user chose none. */
+  chooseImageToWrite(name: string): Promise<string | null>;
+  /** The platform's file dialog for an image; null where the user chose none. */
+  chooseImageToRead(): Promise<string | null>;
   copyText(text: string): Promise<void>;
   /** Opens an http, https or mailto address outside the app. */
   openLink(url: string): Promise<void>;

@@ -4,8 +4,10 @@ import type { WindowState } from "../host/wire/WindowState";
 import { newQuestions } from "./announce";
 import { Announcer } from "./announcer.svelte";
 import { Composer, type DraftStore } from "./composer.svelte";
+import { Engines } from "./engines.svelte";
 import { Failures } from "./failures.svelte";
 import { Focus } from "./focus";
+import { ImageFiles } from "./image-files.svelte";
 import { TabPage } from "./tab.svelte";
 import { moved } from "./order";
 
@@ -20,6 +22,9 @@ export class WindowModel {
   page = $state.raw<TabPage | null>(null);
   settingsOpen = $state(false);
   containersOpen = $state(false);
+  /** Images that are being saved or loaded, whether the list of containers is open or not. */
+  readonly images: ImageFiles;
+  readonly engines: Engines;
   /** The tab whose title is being edited. */
   renaming = $state<string | null>(null);
 
@@ -44,6 +49,8 @@ export class WindowModel {
   constructor(host: Host, store: DraftStore) {
     this.host = host;
     this.#store = store;
+    this.engines = new Engines(host, this.failures);
+    this.images = new ImageFiles(host, this.failures, this.announcer, () => this.containersOpen);
   }
 
   open(): void {

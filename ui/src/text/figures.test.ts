@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { ContainerFigures } from "../host/wire/ContainerFigures";
-import { bytes, figureRows } from "./figures";
+import { bytes, figureRows, howFar } from "./figures";
 
 const NOW = 1_000_000;
 const FIGURES: ContainerFigures = {
@@ -26,6 +26,19 @@ describe("bytes", () => {
     [3_400_000, "3.4 MB"],
     [1_250_000_000, "1.3 GB"],
   ])("%d are %s", (count, words) => expect(bytes(count)).toBe(words));
+});
+
+describe("how far an image is", () => {
+  it.each([
+    ["save", 0, 1_000_000_000, "0 kB of about 1.0 GB (0 %)"],
+    ["save", 412_300_000, 1_100_000_000, "412.3 MB of about 1.1 GB (37 %)"],
+    ["save", 1_200_000, 1_100_000, "1.2 MB of about 1.1 MB (100 %)"],
+    ["load", 999, 1000, "1 kB of 1 kB (99 %)"],
+    ["load", 1_100_000_000, 1_100_000_000, "1.1 GB, and the engine unpacks it"],
+    ["save", 0, 0, "0 kB of about 0 kB (0 %)"],
+  ] as const)("%s: %d of %d is %s", (kind, done, total, words) =>
+    expect(howFar({ bytes: done, total }, kind)).toBe(words),
+  );
 });
 
 describe("the rows", () => {

@@ -1,5 +1,6 @@
 // What a container uses, in words. Pure: the hover and the list of containers cannot disagree.
 import type { ContainerFigures } from "../host/wire/ContainerFigures";
+import type { ImageProgress } from "../host/wire/ImageProgress";
 import { wholeDuration } from "./format";
 
 /** Bytes as a reader takes them in: `0 kB`, `12 kB`, `3.4 MB`, `1.2 GB`. */
@@ -7,6 +8,13 @@ export function bytes(count: number): string {
   if (count < 999_500) return `${Math.ceil(count / 1000)} kB`;
   if (count < 999_500_000) return `${(count / 1e6).toFixed(1)} MB`;
   return `${(count / 1e9).toFixed(1)} GB`;
+}
+
+/** How far an image is on its way; the whole is an estimate where it is saved. */
+export function howFar({ bytes: done, total }: ImageProgress, kind: "save" | "load"): string {
+  const share = Math.min(100, Math.floor((100 * done) / Math.max(1, total)));
+  if (kind === "load" && done >= total) return `${bytes(total)}, and the engine unpacks it`;
+  return `${bytes(done)} of ${kind === "save" ? "about " : ""}${bytes(total)} (${share} %)`;
 }
 
 /** Rows of a name and a value, for the figures of a container at `now`, in milliseconds since the Unix epoch. */

@@ -16,6 +16,15 @@ export function wholeDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** How old something is, in the unit that tells most: `40 s`, `5 min`, `3 h`, `4 days`. */
+export function age(ms: number): string {
+  const minutes = Math.floor(Math.max(0, ms) / 60_000);
+  if (minutes < 1) return wholeDuration(ms);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.floor(hours / 24)} days`;
+}
+
 /** A number of tokens: `950`, `12.3k`, `1.2M`. */
 export function tokens(count: number): string {
   if (count < 1000) return String(count);

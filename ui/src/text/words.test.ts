@@ -10,7 +10,7 @@ import type { TabSummary } from "../host/wire/TabSummary";
 import type { WindowState } from "../host/wire/WindowState";
 import { answerWords } from "./answer";
 import { numbered } from "./diff";
-import { baseName, dollars, duration, tokens, wholeDuration } from "./format";
+import { age, baseName, dollars, duration, tokens, wholeDuration } from "./format";
 import { chosenModel } from "./models";
 import { retryWords } from "./retry";
 import { inputFields } from "./tool-input";
@@ -31,6 +31,16 @@ describe("figures", () => {
     [59_999, "59 s"],
     [60_000, "1 min 0 s"],
   ])("%i ms tick as %s", (ms, words) => expect(wholeDuration(ms)).toBe(words));
+
+  it.each([
+    [-5, "0 s"],
+    [59_000, "59 s"],
+    [60_000, "1 min"],
+    [3_599_000, "59 min"],
+    [47 * 3_600_000, "47 h"],
+    [48 * 3_600_000, "2 days"],
+    [40 * 86_400_000, "40 days"],
+  ])("%i ms old is %s", (ms, words) => expect(age(ms)).toBe(words));
 
   it.each([
     [0, "0"],

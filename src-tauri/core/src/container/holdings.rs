@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{
     DataUsageOptions, ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
-    RemoveImageOptionsBuilder, RemoveVolumeOptions,
+    RemoveVolumeOptions,
 };
 
 use super::engine::{self, Engine, EngineError, list};
+use super::image::disk;
 use super::{labels, run, stats};
 
 /// How long the engine may take over sizes, for which it walks through files.
@@ -171,15 +172,10 @@ async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
         all.push(Holding { kind: Kind::Container, id, name, workspace, size, used: !ended });
     }
     for one in images {
-        // An engine can name one that has lost its name, too: `<none>:<none>`.
-        let named = one.repo_tags.first().filter(|name| !name.contains('<'));
-        // Podman says of an image of ours that it comes from this machine, or from where Docker's would.
-        let plain = |name: &str| {
-            let known = ["localhost/", "docker.io/library/"].iter().find_map(|prefix| name.strip_prefix(prefix));
-            known.unwrap_or(name).to_owned()
-        };
-        let named = named.map(|name| plain(name));
-        let name = named.unwrap_or_else(|| one.id.chars().take(19).collect());
+        // What a user builds from our image inherits its labels, and is the user's.
+        let Some(names) = disk::ours(one.repo_tags) else { continue };
+        let name = names.first().map(|name| disk::plain(name).unwrap_or(name).to_owned());
+        let name = name.unwrap_or_else(|| one.id.chars().take(19).collect());
         let used = used_images.contains(&one.id);
         all.push(Holding { kind: Kind::Image, id: one.id, name, workspace: None, size: size(Some(one.size)), used });
     }
@@ -275,10 +271,12 @@ async fn remove(engine: &Engine, one: &Holding) -> Result<(), EngineError> {
             forced.map_err(|error| EngineError::Refused { call: "to remove a container", cause: error.to_string() })
         }
         Kind::Image => {
-            let options = RemoveImageOptionsBuilder::new().force(false).build();
-            // By its name, so that another name that somebody gave it keeps it alive.
-            let named = if one.name.contains(':') && !one.name.starts_with("sha256:") { &one.name } else { &one.id };
-            patient("to remove an image", api.remove_image(named, Some(options), None)).await.map(drop)
+            let there = patient("which names an image has", api.inspect_image(&one.id)).await?;
+            match disk::ours(there.repo_tags.unwrap_or_default()) {
+                Some(names) => disk::remove(engine, &one.id, &names).await,
+                // It has somebody else's name alone since it was listed.
+                None => Ok(()),
+            }
         }
         Kind::Volume => patient("to remove a volume", api.remove_volume(&one.id, None::<RemoveVolumeOptions>)).await,
         Kind::Network => patient("to remove a network", api.remove_network(&one.id)).await,

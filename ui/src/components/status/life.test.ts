@@ -53,7 +53,7 @@ describe("refresh", () => {
 });
 
 function images(): number {
-  return all("holding").filter((row) => row.dataset["kind"] === "image").length;
+  return all("held-image").length;
 }
 
 describe("the list of containers", () => {

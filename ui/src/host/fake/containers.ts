@@ -1,12 +1,19 @@
 // What the fake host's containers say of themselves, and what is held at its engine.
 import type { ContainerFigures } from "../wire/ContainerFigures";
+import type { Failure } from "../wire/Failure";
+import type { HeldImage } from "../wire/HeldImage";
 import type { Holding } from "../wire/Holding";
 import type { Holdings } from "../wire/Holdings";
+import type { ImageProgress } from "../wire/ImageProgress";
+import type { LoadedImage } from "../wire/LoadedImage";
 import type { Pruned } from "../wire/Pruned";
 import type { ShellFrame } from "../wire/ShellFrame";
 import type { TabSummary } from "../wire/TabSummary";
 
 const GIGA = 1_000_000_000;
+const HOUR = 3_600_000;
+/** How long each tenth of an image takes. */
+export const TENTH_MS = 200;
 
 const FIGURES: ContainerFigures = {
   cpu: 12.5,
@@ -25,7 +32,13 @@ function held(kind: Holding["kind"], name: string, size: number | null, used: bo
   return { kind, id: `${kind}-${name}`, name, workspace: null, size, used };
 }
 
+function refusal(title: string, cause: string): Failure {
+  return { code: "image-file", title, cause, action: "Name another file.", detail: null };
+}
+
 export class FakeContainers {
+  /** Images that were saved, newest last. */
+  readonly files: string[] = [];
   /** Figures and shells that somebody looks at, by their number. */
   readonly visits = new Map<number, ((frame: ShellFrame) => void) | null>();
   #things: Holding[] = [
@@ -34,6 +47,8 @@ export class FakeContainers {
     held("volume", "gemra-claude-1000", null, true),
   ];
   #next = 1;
+  /** Images on their way to a file or back, by their requests. */
+  readonly #carried = new Set<string>();
 
   watch(onFigures: (figures: ContainerFigures) => void): number {
     this.visits.set(this.#next, null);
@@ -71,7 +86,64 @@ export class FakeContainers {
         memory: 0.41 * GIGA,
         ours: true,
       }));
-    return { engine: "Docker 27.3.1", containers, all: this.#things };
+    return { engine: "Docker 27.3.1", containers, all: this.#things, images: this.#images() };
+  }
+
+  /** A path below /root cannot be written. */
+  async save(
+    request: string,
+    file: string,
+    replace: boolean,
+    tell: (progress: ImageProgress) => void,
+  ): Promise<boolean> {
+    if (file.startsWith("/root/")) throw refusal("The image was not saved", `${file} was not written: no.`);
+    if (this.files.includes(file) && !replace) {
+      throw refusal("The image was not saved", `${file} was not written: it is there already.`);
+    }
+    const done = await this.#carry(request, tell);
+    if (done) this.files.push(file);
+    return done;
+  }
+
+  /** What the fake has not saved is somebody else's image. */
+  async load(
+    request: string,
+    file: string,
+    tell: (progress: ImageProgress) => void,
+  ): Promise<LoadedImage | null> {
+    const done = await this.#carry(request, tell);
+    if (!done) return null;
+    const ours = this.files.includes(file);
+    return { names: [ours ? "gemra-claude:0b7712aa" : "tools:1"], ours };
+  }
+
+  cancel(request: string): void {
+    this.#carried.delete(request);
+  }
+
+  async #carry(request: string, tell: (progress: ImageProgress) => void): Promise<boolean> {
+    this.#carried.add(request);
+    for (let tenth = 1; tenth <= 10; tenth++) {
+      await new Promise((passed) => setTimeout(passed, TENTH_MS));
+      if (!this.#carried.has(request)) return false;
+      tell({ bytes: tenth * 110_000_000, total: 1_100_000_000 });
+    }
+    this.#carried.delete(request);
+    return true;
+  }
+
+  #images(): HeldImage[] {
+    const sources = ["Gemra's own Dockerfile.claude", "/home/ada/projects/orchard/Dockerfile.claude"];
+    return this.#things
+      .filter((thing) => thing.kind === "image")
+      .map((thing, at) => ({
+        id: thing.id,
+        names: at === 0 ? [thing.name, "gemra-claude:latest"] : [thing.name],
+        source: `${sources[at] ?? ""} for 1000:1000`,
+        size: thing.size ?? 0,
+        made: Date.now() - (1 + 70 * at) * HOUR,
+        used: thing.used,
+      }));
   }
 
   prune(shown: readonly string[]): Pruned {

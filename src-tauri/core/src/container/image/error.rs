@@ -76,9 +76,17 @@ pub enum ImageError {
         /// Why not.
         why: String,
     },
-    /// An image's file could not be read or written, or is none.
+    /// An image's file could not be read, or is none.
     #[error("{file} cannot be used: {cause}", file = file.display())]
     BadFile {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// An image's file could not be written.
+    #[error("{file} was not written: {cause}", file = file.display())]
+    NotSaved {
         /// The file.
         file: PathBuf,
         /// Why.
@@ -206,16 +214,22 @@ impl From<&ImageError> for Failure {
                 "Install @anthropic-ai/claude-code in the image, or choose another one; then press Retry.",
             ),
             ImageError::BadFile { .. } => Self::new(
-                Code::ImageMissing,
+                Code::ImageFile,
                 "The image's file cannot be used",
                 cause,
-                "Name a file that gemra image save or docker save has written, in a folder that you may use.",
+                "Name a file that Gemra, gemra image save or docker save has written, in a folder that you may use.",
+            ),
+            ImageError::NotSaved { .. } => Self::new(
+                Code::ImageFile,
+                "The image was not saved",
+                cause,
+                "Name another file, in a folder that you may write to and that has room for the whole image.",
             ),
             ImageError::NotThere { .. } => Self::new(
                 Code::ImageMissing,
                 "The image is not there",
                 cause,
-                "See which there are with gemra image list.",
+                "See which there are in the list of containers, or with gemra image list.",
             ),
             ImageError::DiskFull { cause: words } => Self::new(
                 Code::DiskFull,

@@ -2,7 +2,7 @@
 //! another, and found there under the same fingerprint. It knows nothing of how images are built.
 
 use std::io::{Read as _, Seek as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bollard::query_parameters::{ImportImageOptionsBuilder, TagImageOptionsBuilder};
@@ -18,6 +18,8 @@ use crate::container::labels;
 
 /// Larger than any description of an image.
 const LARGEST: u64 = 16 * 1024 * 1024;
+/// Why a file was not written that somebody else has written.
+const THERE: &str = "it is there already, and is not overwritten";
 
 /// An image that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,35 +38,71 @@ struct About {
     spec: Option<String>,
 }
 
-/// Saves an image. `tell` is told how many bytes of how many are written; the whole is the engine's estimate.
-///
-/// # Errors
-/// [`ImageError::NotThere`]; [`ImageError::BadFile`] where the file is there already or cannot be written. Nothing is
-/// left of it then.
-pub async fn save(engine: &Engine, name: &str, file: &Path, tell: impl Fn(u64, u64)) -> Result<(), ImageError> {
-    let bad = |cause: String| ImageError::BadFile { file: file.to_owned(), cause };
-    let image = inspect(engine, name).await?.ok_or_else(|| ImageError::NotThere { name: name.to_owned() })?;
-    let whole = image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
-    if tokio::fs::symlink_metadata(file).await.is_ok() {
-        return Err(bad("it is there already, and is not overwritten".to_owned()));
-    }
-    let mut half = file.as_os_str().to_owned();
-    half.push(".part");
-    let half = PathBuf::from(half);
-    let written = write(engine, name, &half, whole, tell).await;
-    match written {
-        Ok(()) => tokio::fs::rename(&half, file).await.map_err(|error| bad(error.to_string())),
-        Err(cause) => {
-            // What could not be written may not be there at all.
-            let _ = tokio::fs::remove_file(&half).await;
-            Err(bad(cause))
-        }
-    }
+/// What becomes of a file that is there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// It stays, and nothing is saved.
+    Keep,
+    /// The image takes its place, when it is there whole: the user has said so.
+    Replace,
 }
 
-async fn write(engine: &Engine, name: &str, half: &Path, whole: u64, tell: impl Fn(u64, u64)) -> Result<(), String> {
+/// Saves an image. `tell` is told how many bytes of how many are written; the whole is the engine's estimate. Dropped, it
+/// leaves nothing.
+///
+/// # Errors
+/// [`ImageError::NotThere`]; [`ImageError::NotSaved`] where the file is there already or cannot be written. Nothing is
+/// left of it then.
+pub async fn save(
+    engine: &Engine,
+    name: &str,
+    file: &Path,
+    existing: Existing,
+    tell: impl Fn(u64, u64),
+) -> Result<(), ImageError> {
+    let bad = |cause: String| ImageError::NotSaved { file: file.to_owned(), cause };
+    let image = inspect(engine, name).await?.ok_or_else(|| ImageError::NotThere { name: name.to_owned() })?;
+    let whole = image.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+    // Asked before all the work too.
+    if existing == Existing::Keep && tokio::fs::symlink_metadata(file).await.is_ok() {
+        return Err(bad(THERE.to_owned()));
+    }
+    let beside = file.to_owned();
+    let half = tokio::task::spawn_blocking(move || half(&beside)).await.map_err(|error| bad(error.to_string()))?;
+    let (out, half) = half.map_err(|error| bad(error.to_string()))?.into_parts();
+    write(engine, name, tokio::fs::File::from_std(out), whole, tell).await.map_err(bad)?;
+    let to = file.to_owned();
+    let put = tokio::task::spawn_blocking(move || match existing {
+        Existing::Keep => half.persist_noclobber(to),
+        Existing::Replace => half.persist(to),
+    });
+    let put = put.await.map_err(|error| bad(error.to_string()))?;
+    put.map_err(|refused| match refused.error.kind() {
+        std::io::ErrorKind::AlreadyExists => bad(THERE.to_owned()),
+        _ => bad(refused.error.to_string()),
+    })
+}
+
+/// An open file beside the one that is meant, which goes when it is dropped. Blocks.
+fn half(file: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = file.file_name().ok_or(std::io::ErrorKind::IsADirectory)?;
+    let mut half = tempfile::Builder::new();
+    half.prefix(name).suffix(".part");
+    // As any other file of the user's: an image is no secret, and is saved for others.
+    #[cfg(unix)]
+    half.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    half.tempfile_in(folder)
+}
+
+async fn write(
+    engine: &Engine,
+    name: &str,
+    mut out: tokio::fs::File,
+    whole: u64,
+    tell: impl Fn(u64, u64),
+) -> Result<(), String> {
     let words = |error: std::io::Error| error.to_string();
-    let mut out = tokio::fs::File::create(half).await.map_err(words)?;
     let mut pieces = std::pin::pin!(engine.api().export_image(name));
     let mut done = 0;
     while let Some(piece) = pieces.next().await {
