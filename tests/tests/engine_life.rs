@@ -293,6 +293,7 @@ async fn an_agent_that_crashes_is_an_error_where_nobody_said_otherwise() {
 
 #[tokio::test]
 async fn memory_that_runs_out_is_told_of_a_command_and_of_the_agent() {
+    let podman = Engine::shared_is_podman().await;
     let wishes = Wishes { restart_after_crash: Some(true), memory_mb: Some(300), ..Wishes::default() };
     let (moving, mut follow) = entered(desk().wishes(wishes)).await;
     let id = moving.container().await.id.unwrap();
@@ -304,7 +305,7 @@ async fn memory_that_runs_out_is_told_of_a_command_and_of_the_agent() {
     follow.send("eat").await;
     let notice = follow.notice("try 1 of 3").await;
     // What Podman knows of an end by memory it may lose with the container; then it is told as what it probably was.
-    let probably = Engine::shared_is_podman().await && notice.contains("probably for want of memory");
+    let probably = podman && notice.contains("probably for want of memory");
     assert!(notice.contains("out of memory") || probably, "the agent's own end is told as what it is: {notice}");
     follow.until("the new agent is there", |view| view.container.state == State::Starting).await;
     follow.until_state(&State::Running).await;
