@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bollard::models::{ContainerUpdateBody, VolumeCreateRequest};
+use bollard::models::VolumeCreateRequest;
 use futures_util::StreamExt as _;
 use gemra_core::container::exec::{self, End, Order, Piece, Said, Shell};
 use gemra_core::container::holdings::{self, Kind};
@@ -21,7 +21,7 @@ use tests::engine::lab::{self, Lab, ask};
 use tests::engine::{BASE, Engine, see};
 
 const PATIENCE: Duration = Duration::from_mins(2);
-const MEGA: i64 = 1 << 20;
+const MEGA: u64 = 1 << 20;
 
 async fn run(lab: &Lab, id: &str, script: &str, timeout: Option<Duration>) -> (End, String, String) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
@@ -210,12 +210,6 @@ fn conversation(arguments: &str) -> (bool, String) {
     (words.next() == Some("--resume"), words.next().unwrap_or_default().to_owned())
 }
 
-/// Gives a running container another limit to its memory.
-async fn limit_memory(id: &str, bytes: i64) {
-    let body = ContainerUpdateBody { memory: Some(bytes), memory_swap: Some(bytes), ..ContainerUpdateBody::default() };
-    Engine::shared().api().update_container(id, body).await.unwrap();
-}
-
 #[tokio::test]
 async fn a_refresh_is_a_new_container_with_the_same_conversation_between_two_turns() {
     let (moving, mut follow) = entered(desk()).await;
@@ -299,15 +293,10 @@ async fn an_agent_that_crashes_is_an_error_where_nobody_said_otherwise() {
 
 #[tokio::test]
 async fn memory_that_runs_out_is_told_of_a_command_and_of_the_agent() {
-    let wishes = Wishes { restart_after_crash: Some(true), ..Wishes::default() };
+    let podman = Engine::shared_is_podman().await;
+    let wishes = Wishes { restart_after_crash: Some(true), memory_mb: Some(300), ..Wishes::default() };
     let (moving, mut follow) = entered(desk().wishes(wishes)).await;
-    if Engine::shared_is_podman().await {
-        // It tells no event of it, and the limit of a container that runs cannot be changed through its API.
-        moving.quit().await;
-        return;
-    }
     let id = moving.container().await.id.unwrap();
-    limit_memory(&id, 300 * MEGA).await;
     follow.turn("sh head -c 900m /dev/zero | tail -c 900m >/dev/null").await;
     let notice = follow.notice("A command in the container ran out of memory").await;
     assert!(notice.contains("the agent works on"), "which the agent survives: {notice}");
@@ -315,7 +304,9 @@ async fn memory_that_runs_out_is_told_of_a_command_and_of_the_agent() {
     assert_eq!(moving.container().await.id.unwrap(), id, "in the same container");
     follow.send("eat").await;
     let notice = follow.notice("try 1 of 3").await;
-    assert!(notice.contains("out of memory"), "the agent's own end is told as what it is: {notice}");
+    // What Podman knows of an end by memory it may lose with the container; then it is told as what it probably was.
+    let probably = podman && notice.contains("probably for want of memory");
+    assert!(notice.contains("out of memory") || probably, "the agent's own end is told as what it is: {notice}");
     follow.until("the new agent is there", |view| view.container.state == State::Starting).await;
     follow.until_state(&State::Running).await;
     follow.turn("and it answers again").await;
@@ -342,20 +333,14 @@ async fn a_full_or_silent_container_is_made_anew_by_itself() {
     follow.turn("it answers again").await;
     moving.quit().await;
 
-    if Engine::shared_is_podman().await {
-        return;
-    }
     // Seldom enough for an agent that is short of memory to answer in time.
-    let (moving, mut follow) = entered(desk().env("GEMRA_CHECK_MILLISECONDS", "4000")).await;
+    let desk = desk().wishes(Wishes { memory_mb: Some(400), ..Wishes::default() });
+    let (moving, mut follow) = entered(desk.env("GEMRA_CHECK_MILLISECONDS", "4000")).await;
     let held = follow.tab.held().borrow().clone().unwrap();
-    follow.turn("sh (head -c 200m /dev/zero; exec sleep 9876) | tail -c 200m >/dev/null &").await;
-    let used = see::until("the memory is used", PATIENCE, async || {
-        let usage = stats::now(&held.engine, &held.id).await.ok()?;
-        (usage.memory > 200 * MEGA.unsigned_abs()).then_some(usage.memory)
-    })
-    .await;
-    // A little more than what is used, so that nothing is killed.
-    limit_memory(&held.id, i64::try_from(used / 100 * 106).unwrap()).await;
+    let used = stats::now(&held.engine, &held.id).await.unwrap().memory;
+    // A little less than there is, so that nothing is killed.
+    let more = 400 * MEGA / 100 * 94 - used;
+    follow.turn(&format!("sh (head -c {more} /dev/zero; exec sleep 9876) | tail -c {more} >/dev/null &")).await;
     let notice = follow.notice("made anew").await;
     assert!(notice.contains("of its memory was used"), "the user is told why: {notice}");
     follow.until("it is on its way", |view| view.container.state != State::Off).await;

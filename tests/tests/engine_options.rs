@@ -3,8 +3,9 @@
 
 use std::os::unix::fs::symlink;
 
-use bollard::models::HostConfig;
+use bollard::models::{HostConfig, MountPoint};
 use bollard::query_parameters::RemoveVolumeOptions;
+use gemra_core::container::engine::quirks;
 use gemra_core::container::image::Source;
 use gemra_core::container::spec::extra::{Gpus, Held};
 use gemra_core::failure::Code;
@@ -72,14 +73,26 @@ fn cases() -> Vec<Case> {
             what: "the preset with sudo",
             wishes: Wishes { preset: Some(Preset::WithSudo), ..none() },
             inspected: |host| {
-                let added = host.cap_add.clone().unwrap_or_default();
-                added.iter().any(|one| one.trim_start_matches("CAP_") == "SETUID")
+                leaves(host, "SETUID")
                     && !host.security_opt.as_deref().unwrap_or_default().iter().any(|one| one.contains("no-new"))
             },
-            command: "awk '/^NoNewPrivs/ { print $2 }' /proc/self/status",
-            answer: "0",
+            command: "echo $(awk '/^(CapBnd|NoNewPrivs)/ { print $2 }' /proc/self/status)",
+            // What Docker leaves to containers usually, without the raw network.
+            answer: "00000000a80405fb 0",
         },
     ]
+}
+
+/// True where a power is left to the container. Docker repeats what it was asked for; Podman tells what differs from
+/// that which it leaves to containers usually, and this is among that.
+fn leaves(host: &HostConfig, power: &str) -> bool {
+    let names = |all: &Option<Vec<String>>| -> Vec<String> {
+        all.iter().flatten().map(|name| name.trim_start_matches("CAP_").to_owned()).collect()
+    };
+    let (added, dropped) = (names(&host.cap_add), names(&host.cap_drop));
+    let named = |all: &[String], wanted: &str| all.iter().any(|name| name == wanted);
+    let differs = !dropped.is_empty() && !named(&dropped, "ALL");
+    named(&added, power) || differs && !named(&dropped, power)
 }
 
 #[tokio::test]
@@ -101,7 +114,7 @@ async fn every_wish_reaches_the_engine_and_holds_inside() {
 
 /// No machine that tests run on has a graphics card, so that the engine's answer is about its want of one.
 #[tokio::test]
-async fn graphics_cards_are_asked_for_and_docker_does_not_pass_over_the_wish() {
+async fn graphics_cards_are_asked_for_where_the_engine_hears_it_and_else_it_is_told() {
     let lab = Lab::open().await;
     let image = lab.agent_image().await;
     let mut wish = lab.wish(&image, lab::user());
@@ -109,11 +122,20 @@ async fn graphics_cards_are_asked_for_and_docker_does_not_pass_over_the_wish() {
     match lab.prepare(&wish).await {
         Ok(prepared) => {
             let host = see::inspect(Engine::shared(), &prepared.id).await.host_config.unwrap();
-            // Podman's older API passes over the wish, which the details of the button say.
-            assert!(lab.engine.about().podman || host.device_requests.is_some(), "they are asked for: {host:#?}");
+            // A Podman that hears it has no such card, and says so.
+            let unheard = !quirks::gives_cards(lab.engine.about());
+            assert!(unheard || host.device_requests.is_some(), "they are asked for: {host:#?}");
             prepared.discard().await;
         }
         Err(error) => assert!(error.to_string().contains("gpu"), "the engine says what it lacks: {error}"),
+    }
+    if !quirks::gives_cards(lab.engine.about()) {
+        let desk = Desk::new().dockerfile(&format!("FROM {BASE}"), "true");
+        let mut moving = desk.wishes(Wishes { gpus: Some("all".to_owned()), ..Wishes::default() }).open().await;
+        let view = moving.enter().await;
+        assert!(fact(&view, "Note").contains("No graphics card is inside"), "it is told: {:?}", view.facts);
+        assert!(!view.facts.iter().any(|(name, _)| name == "Graphics cards"), "and none promised: {:?}", view.facts);
+        moving.quit().await;
     }
 }
 
@@ -176,10 +198,57 @@ async fn mounts_and_folders_that_are_volumes_are_inside_whatever_their_names() {
     assert!(workspace.join("packages/a/node_modules/left-pad").is_dir(), "what the host has is untouched");
     let mounts = moving.container().await.mounts.unwrap();
     moving.quit().await;
-    for mount in mounts {
-        if let Some(name) = mount.name.filter(|name| name.starts_with("gemra-folder-")) {
-            let _ = Engine::shared().api().remove_volume(&name, None::<RemoveVolumeOptions>).await;
-        }
+    remove_folders(mounts).await;
+}
+
+/// Podman writes a mount into one line with commas between its parts, or as a bind with colons between them.
+#[tokio::test]
+async fn a_path_with_a_comma_is_mounted_and_what_the_engine_cannot_be_told_is_named() {
+    let script = "cat \"/mnt/d,ata/word\"; touch '/mnt/d,ata/x' 2>/dev/null || echo read-only\n\
+                  echo made >'/workspace/he,avy/inside'; cat \"$OWN/he,avy/inside\"; cat \"$OWN/file\"\n";
+    let desk = Desk::new().below("red, green");
+    let workspace = desk.workspace();
+    std::fs::create_dir(workspace.join("he,avy")).unwrap();
+    std::fs::write(workspace.join("file"), "own path\n").unwrap();
+    let data = workspace.parent().unwrap().join("da,ta");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::write(data.join("word"), "from outside\n").unwrap();
+    let wishes = Wishes {
+        mounts: Some(vec![format!("{}:/mnt/d,ata:ro", data.display())]),
+        volume_folders: Some(vec!["he,avy".to_owned()]),
+        ..Wishes::default()
+    };
+    let desk = desk
+        .dockerfile(&format!("FROM {BASE}"), script)
+        .project_variable("OWN", workspace.to_str().unwrap())
+        .wishes(wishes);
+    let mut moving = desk.open().await;
+    moving.enter().await;
+    let expected = "from outside\nread-only\nmade\nown path\nended with 0\n";
+    assert_eq!(moving.said(), expected, "mounted, read-only, and a volume at both paths");
+    assert_eq!(workspace.join("he,avy").read_dir().unwrap().count(), 0, "what is written there stays in the volume");
+    let mounts = moving.container().await.mounts.unwrap();
+    moving.quit().await;
+    remove_folders(mounts).await;
+
+    let desk = Desk::new().below("red, green: blue").dockerfile(&format!("FROM {BASE}"), "echo inside");
+    let workspace = desk.workspace().display().to_string();
+    let mut moving = desk.open().await;
+    if Engine::shared_is_podman().await {
+        let failure = moving.refused().await;
+        assert_eq!(failure.code, Code::BadMount, "Podman has no way to be told: {failure:?}");
+        assert!(failure.cause.contains(&workspace), "of which path: {failure:?}");
+    } else {
+        moving.enter().await;
+        assert_eq!(moving.said(), "inside\nended with 0\n", "Docker takes any path");
+    }
+    moving.quit().await;
+}
+
+/// Removes the volumes that stood for folders of a project.
+async fn remove_folders(mounts: Vec<MountPoint>) {
+    for name in mounts.into_iter().filter_map(|mount| mount.name).filter(|name| name.starts_with("gemra-folder-")) {
+        let _ = Engine::shared().api().remove_volume(&name, None::<RemoveVolumeOptions>).await;
     }
 }
 

@@ -31,7 +31,9 @@ async fn the_image_is_built_for_the_hosts_version_and_another_version_is_another
         assert!(said.starts_with(&format!("built for {version},")), "the build is told the host's version: {said}");
         assert!(fact(&view, "Agent").contains(version), "and so is the user: {:?}", view.facts);
         let used = moving.container().await.config.unwrap().image.unwrap();
-        assert!(fact(&view, "Image").starts_with(&used), "the image is the one that is told: {used}");
+        // Podman says of every name where it would come from.
+        let used = used.trim_start_matches("docker.io/library/").to_owned();
+        assert!(fact(&view, "Image").starts_with(&format!("{used} ")), "the image is the one that is told: {used}");
         images.push(used);
         moving.quit().await;
     }
@@ -75,17 +77,20 @@ async fn proxies_reach_the_build_and_their_passwords_stay_out_of_the_image() {
     let seen = |name: &str, port: &str| {
         format!("RUN case \"${name}\" in http://someone:pass-*@127.0.0.1:{port}/) ;; *) exit 9;; esac\n")
     };
-    let instructions = format!(
-        "FROM {BASE}\nRUN echo {}\n{}{}RUN test \"$NO_PROXY\" = localhost\n",
-        unique(),
-        seen("HTTP_PROXY", "9"),
-        seen("https_proxy", "9")
-    );
+    // No step is one that was built before: for Podman a step with another proxy is the same.
+    let instructions = || {
+        format!(
+            "FROM {BASE}\nRUN echo {}\n{}{}RUN test \"$NO_PROXY\" = localhost\n",
+            unique(),
+            seen("HTTP_PROXY", "9"),
+            seen("https_proxy", "9")
+        )
+    };
     let mut moving = Desk::new()
         .env("HTTP_PROXY", &proxy)
         .env("https_proxy", &proxy)
         .env("NO_PROXY", "localhost")
-        .dockerfile(&instructions, "echo \"$HTTP_PROXY $https_proxy $NO_PROXY\"")
+        .dockerfile(&instructions(), "echo \"$HTTP_PROXY $https_proxy $NO_PROXY\"")
         .open()
         .await;
     moving.enter().await;
@@ -103,7 +108,7 @@ async fn proxies_reach_the_build_and_their_passwords_stay_out_of_the_image() {
     moving.quit().await;
 
     // The steps are no decoration: without the proxies they fail.
-    let failure = Desk::new().dockerfile(&instructions, "true").open().await.refused().await;
+    let failure = Desk::new().dockerfile(&instructions(), "true").open().await.refused().await;
     assert!(failure.cause.contains("with code 9"), "nobody else sets them: {}", failure.cause);
 }
 
@@ -166,7 +171,11 @@ async fn a_project_cannot_part_the_conversations_and_is_told() {
     moving.quit().await;
 
     let plain = Desk::new().dockerfile(&format!("FROM {BASE}"), "true").open().await.enter().await;
-    assert!(!plain.facts.iter().any(|(name, _)| name == "Note"), "usually there is nothing to note: {:?}", plain.facts);
+    let notes = plain.facts.iter().filter(|(name, _)| name == "Note").flat_map(|(_, note)| note.lines());
+    // Podman's init process is a package of its own, which the machine may lack.
+    let podman = Engine::shared_is_podman().await;
+    let others: Vec<_> = notes.filter(|note| !(podman && note.starts_with("The engine has no init process"))).collect();
+    assert!(others.is_empty(), "usually there is nothing to note: {:?}", plain.facts);
 }
 
 /// The name of a folder of conversations says where they were held; that of a long path is shortened in a way of the

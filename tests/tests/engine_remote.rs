@@ -8,15 +8,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{CreateContainerOptionsBuilder, ListContainersOptionsBuilder};
 use gemra_core::container::engine::{Engine as CoreEngine, EngineError, SshError};
 use gemra_core::container::state::State;
+use gemra_core::container::{holdings, sweep};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tests::engine::desk::{Desk, Moving, fact};
+use tests::engine::lab::Lab;
 use tests::engine::{BASE, Engine, see};
 use tests::spawn;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -131,6 +136,47 @@ async fn an_engine_behind_tls_is_found_where_each_side_knows_the_other() {
     std::fs::remove_file(folder.path().join("key.pem")).unwrap();
     let error = find(port, folder.path()).await.unwrap_err();
     assert!(error.to_string().contains("key.pem"), "half of who we are is a mistake that is named: {error}");
+}
+
+/// Podman has states that the library does not know. The list is then asked for once more, on a way of our own.
+#[tokio::test(flavor = "multi_thread")]
+async fn behind_tls_containers_are_listed_and_removed_whatever_their_state_is_called() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    let ours = Authority::new();
+    let port = serve(&ours, &["127.0.0.1"]).await;
+    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let folder = certificates(&ours, Some(&client));
+    let engine = find(port, folder.path()).await.unwrap();
+
+    let api = Engine::shared().api();
+    let name = format!("gemra-list-{}", &lab.instance[..8]);
+    let labels = [("dev.gemra.managed", "1"), ("dev.gemra.instance", &lab.instance), ("dev.gemra.tab", "t1")];
+    let labels = labels.map(|(label, value)| (label.to_owned(), value.to_owned())).into();
+    let body = ContainerCreateBody { image: Some(image.tag), labels: Some(labels), ..ContainerCreateBody::default() };
+    let options = CreateContainerOptionsBuilder::new().name(&name).build();
+    let id = api.create_container(Some(options), body).await.unwrap().id;
+    let podman = Engine::shared_is_podman().await;
+    if podman {
+        // What it makes ready at once and does not start is in such a state, for as long as it takes.
+        let question = format!("POST /v4.0.0/libpod/containers/{id}/init HTTP/1.0\r\nHost: engine\r\n\r\n");
+        let mut stream = UnixStream::connect(Engine::shared().address().trim_start_matches("unix://")).await.unwrap();
+        stream.write_all(question.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.0 204"), "it is made ready: {answer}");
+    }
+    let listed = engine.api().list_containers(Some(ListContainersOptionsBuilder::new().all(true).build())).await;
+    assert_eq!(listed.is_err(), podman, "the library knows Docker's states alone: {listed:?}");
+
+    let found = holdings::containers(&engine, Some(&lab.instance)).await.unwrap();
+    assert_eq!((found.len(), found[0].name.as_str()), (1, name.as_str()), "it is listed all the same: {found:?}");
+    assert_eq!(found[0].state, if podman { "initialized" } else { "created" }, "as the engine says it");
+    let all = holdings::all(&engine).await.unwrap();
+    assert!(all.iter().any(|one| one.name == name), "and is among what is held: {all:?}");
+    let swept = sweep::own(&engine, &lab.instance).await.unwrap();
+    assert_eq!((swept.removed.len(), swept.stayed.len()), (1, 0), "and is removed: {swept:?}");
+    assert!(see::containers(Engine::shared(), &lab.label()).await.is_empty(), "so that nothing is left");
 }
 
 /// An ssh server that lets this user in with one key.

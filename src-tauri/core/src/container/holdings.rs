@@ -5,11 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{
-    DataUsageOptions, ListContainersOptionsBuilder, ListImagesOptionsBuilder, ListNetworksOptionsBuilder,
-    ListVolumesOptionsBuilder, RemoveImageOptionsBuilder, RemoveVolumeOptions,
+    DataUsageOptions, ListImagesOptionsBuilder, ListNetworksOptionsBuilder, ListVolumesOptionsBuilder,
+    RemoveImageOptionsBuilder, RemoveVolumeOptions,
 };
 
-use super::engine::{self, Engine, EngineError};
+use super::engine::{self, Engine, EngineError, list};
 use super::{labels, run, stats};
 
 /// How long the engine may take over sizes, for which it walks through files.
@@ -99,26 +99,24 @@ pub struct Pruned {
 /// [`EngineError`] where the engine would not list them.
 pub async fn containers(engine: &Engine, instance: Option<&str>) -> Result<Vec<Container>, EngineError> {
     let filters = labels::filter(instance.map(|instance| format!("{}={instance}", labels::INSTANCE)));
-    let options = ListContainersOptionsBuilder::new().all(true).filters(&filters).build();
-    let found = patient("which containers there are", engine.api().list_containers(Some(options))).await?;
+    let found = patient("which containers there are", list::containers(engine, &filters)).await?;
     let mut all: Vec<Container> = found
         .into_iter()
         .filter_map(|one| {
-            let labels = one.labels.unwrap_or_default();
-            let label = |name: &str| labels.get(name).cloned().unwrap_or_default();
-            let names = one.names.unwrap_or_default();
+            let label = |name: &str| one.labels.get(name).cloned().unwrap_or_default();
             // What a user runs from our image inherits its labels, and is the user's.
-            let name = names.iter().map(|name| name.trim_start_matches('/')).find(|name| name.starts_with("gemra-"))?;
-            let made = u64::try_from(one.created.unwrap_or_default()).unwrap_or_default();
+            let name =
+                one.names.iter().map(|name| name.trim_start_matches('/')).find(|name| name.starts_with("gemra-"))?;
+            let made = u64::try_from(one.told.created.unwrap_or_default()).unwrap_or_default();
             Some(Container {
-                id: one.id?,
+                id: one.id,
                 name: name.to_owned(),
                 instance: label(labels::INSTANCE),
                 tab: label(labels::TAB),
                 workspace: label(labels::WORKSPACE),
-                state: one.state.map(|state| state.to_string()).unwrap_or_default(),
+                state: one.state,
                 since: UNIX_EPOCH + Duration::from_secs(made),
-                image: one.image.unwrap_or_default(),
+                image: one.told.image.unwrap_or_default(),
             })
         })
         .collect();
@@ -146,32 +144,31 @@ pub async fn all(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
 async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
     let api = engine.api();
     let ours = labels::filter([]);
-    let containers = ListContainersOptionsBuilder::new().all(true).size(true).filters(&ours).build();
-    let every = ListContainersOptionsBuilder::new().all(true).build();
+    let none = HashMap::new();
     let images = ListImagesOptionsBuilder::new().filters(&ours).build();
     let volumes = ListVolumesOptionsBuilder::new().filters(&ours).build();
     let networks = ListNetworksOptionsBuilder::new().filters(&ours).build();
     let (containers, every, images, volumes, networks, sizes) = tokio::try_join!(
-        patient("which containers there are", api.list_containers(Some(containers))),
-        patient("which containers there are", api.list_containers(Some(every))),
+        patient("which containers there are", list::measured(engine, &ours)),
+        patient("which containers there are", list::containers(engine, &none)),
         patient("which images there are", api.list_images(Some(images))),
         patient("which volumes there are", api.list_volumes(Some(volumes))),
         patient("which networks there are", api.list_networks(Some(networks))),
         volume_sizes(engine),
     )?;
-    let used_images: BTreeSet<String> = every.iter().filter_map(|one| one.image_id.clone()).collect();
+    let used_images: BTreeSet<String> = every.iter().filter_map(|one| one.told.image_id.clone()).collect();
     let mounted: BTreeSet<String> =
-        every.iter().flat_map(|one| one.mounts.iter().flatten()).filter_map(|mount| mount.name.clone()).collect();
+        every.iter().flat_map(|one| one.told.mounts.iter().flatten()).filter_map(|mount| mount.name.clone()).collect();
     let size = |bytes: Option<i64>| bytes.and_then(|bytes| u64::try_from(bytes).ok());
     let workspace = |labels: Option<&HashMap<String, String>>| labels?.get(labels::WORKSPACE).cloned();
     let mut all = Vec::new();
     for one in containers {
-        let name = one.names.iter().flatten().map(|name| name.trim_start_matches('/').to_owned()).next();
-        let (Some(id), Some(name)) = (one.id, name.filter(|name| name.starts_with("gemra-"))) else { continue };
+        let name = one.names.iter().map(|name| name.trim_start_matches('/').to_owned()).next();
+        let Some(name) = name.filter(|name| name.starts_with("gemra-")) else { continue };
         // One that was only made may be about to start.
-        let ended = one.state.is_some_and(|state| matches!(state.to_string().as_str(), "exited" | "dead"));
-        let workspace = workspace(one.labels.as_ref());
-        all.push(Holding { kind: Kind::Container, id, name, workspace, size: size(one.size_rw), used: !ended });
+        let ended = matches!(one.state.as_str(), "exited" | "dead" | "stopped");
+        let (id, workspace, size) = (one.id, workspace(Some(&one.labels)), size(one.told.size_rw));
+        all.push(Holding { kind: Kind::Container, id, name, workspace, size, used: !ended });
     }
     for one in images {
         // An engine can name one that has lost its name, too: `<none>:<none>`.
@@ -196,7 +193,7 @@ async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
         let (Some(id), Some(name)) = (one.id, one.name) else { continue };
         // A network in use refuses to go, which says it better than a list.
         let used = every.iter().any(|container| {
-            let settings = container.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
+            let settings = container.told.network_settings.as_ref().and_then(|settings| settings.networks.as_ref());
             settings.is_some_and(|networks| networks.contains_key(&name))
         });
         let workspace = workspace(one.labels.as_ref());

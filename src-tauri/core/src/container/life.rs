@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use bollard::query_parameters::ListContainersOptionsBuilder;
-
-use super::engine::{EngineError, question};
+use super::engine::{EngineError, list, question};
 use super::exec::{self, End, Order, Piece};
 use super::held::Held;
 use super::stats;
@@ -94,9 +92,8 @@ pub async fn measure(held: &Held) -> Measured {
 
 async fn disk(held: &Held) -> Result<Option<(f64, u64)>, EngineError> {
     let filters = std::collections::HashMap::from([("id".to_owned(), vec![held.id.clone()])]);
-    let options = ListContainersOptionsBuilder::new().all(true).size(true).filters(&filters).build();
-    let listed = question("what the container has written", held.engine.api().list_containers(Some(options))).await?;
-    let written = listed.into_iter().next().and_then(|one| u64::try_from(one.size_rw?).ok()).unwrap_or_default();
+    let listed = question("what the container has written", list::measured(&held.engine, &filters)).await?;
+    let written = listed.into_iter().next().and_then(|one| u64::try_from(one.told.size_rw?).ok()).unwrap_or_default();
     let mut said = Vec::new();
     let order =
         Order { command: ["df", "-Pk", "/"].map(str::to_owned).to_vec(), timeout: Some(Duration::from_secs(20)) };

@@ -2,6 +2,7 @@
 //! [`Process`] as the host does. It knows neither what the agent says nor which state the tab is in.
 
 mod error;
+mod memory;
 mod supervise;
 mod volumes;
 
@@ -15,14 +16,16 @@ use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptions, CreateContainerOptionsBuilder, InspectContainerOptions,
     RemoveContainerOptionsBuilder, StartContainerOptions,
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 pub use error::{Phase, RunError, why};
 pub(super) use volumes::remove_half_made;
 
 use super::engine::quirks::{self, Lack};
 use super::engine::{self, Engine, question};
+use super::held::Held;
 use super::labels;
 use super::spec::{Plan, SpecError, wrapper};
 use crate::process::lines::Tail;
@@ -41,8 +44,10 @@ pub struct Prepared {
     pub name: String,
     /// What had to be done otherwise than planned, in words.
     pub notes: Vec<String>,
-    /// How often a process in it was killed for want of memory, as far as the engine tells.
+    /// How often a process in it was killed for want of memory, as far as is known.
     pub ran_out: watch::Receiver<u32>,
+    /// Asks for a look at that, where the engine does not tell it by itself.
+    pub look: Arc<Notify>,
     /// What is said on stderr, line by line, until the container has ended; `None` where somebody took it.
     pub errors: Option<mpsc::UnboundedReceiver<String>>,
     process: Process,
@@ -81,6 +86,17 @@ impl Prepared {
     pub async fn discard(self) -> crate::process::Exit {
         drop(self.gate);
         self.process.stop.stop().await
+    }
+
+    /// What holds on to it from outside, at the engine that has it.
+    pub fn held(&self, engine: &Engine) -> Held {
+        Held {
+            engine: engine.clone(),
+            id: self.id.clone(),
+            name: self.name.clone(),
+            ran_out: self.ran_out.clone(),
+            look: Arc::clone(&self.look),
+        }
     }
 
     /// Its end, whoever brings it about: a container may die while it waits.
@@ -170,8 +186,9 @@ async fn limited<T>(phase: Phase, doing: impl Future<Output = T>) -> Result<T, R
     tokio::time::timeout(phase.limit(), doing).await.map_err(|_| RunError::Timeout { phase })
 }
 
-/// A started agent, what opens its gate, how often something inside ran out of memory, and what it says on stderr.
-type Entered = (Process, oneshot::Sender<String>, watch::Receiver<u32>, mpsc::UnboundedReceiver<String>);
+/// A started agent, what opens its gate, how often something inside ran out of memory and what asks for a look at that,
+/// and what it says on stderr.
+type Entered = (Process, oneshot::Sender<String>, watch::Receiver<u32>, Arc<Notify>, mpsc::UnboundedReceiver<String>);
 
 /// The way from a plan to a running container.
 struct Way<F> {
@@ -183,6 +200,9 @@ struct Way<F> {
 
 impl<F: Fn(Phase) + Send + Sync> Way<F> {
     async fn go(mut self, cancel: &CancellationToken) -> Result<Prepared, RunError> {
+        if let Some(cause) = quirks::unspeakable(self.engine.about(), &self.plan.body) {
+            return Err(RunError::Unspeakable { cause });
+        }
         (self.phase)(Phase::Volumes);
         volumes::ensure(&self.engine, &self.plan, cancel).await?;
         (self.phase)(Phase::Create);
@@ -193,11 +213,12 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             () = cancel.cancelled() => Err(RunError::Cancelled),
         };
         match entered {
-            Ok((process, gate, ran_out, errors)) => Ok(Prepared {
+            Ok((process, gate, ran_out, look, errors)) => Ok(Prepared {
                 id,
                 name: self.plan.name,
                 notes: self.notes,
                 ran_out,
+                look,
                 errors: Some(errors),
                 process,
                 gate,
@@ -215,9 +236,6 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let mut body = self.plan.body.clone();
         if let Some(missing) = quirks::missing_source(self.engine.about(), &body).await {
             return Err(RunError::BadMount { cause: format!("{missing} is not there") });
-        }
-        if let Some(path) = quirks::unspeakable(self.engine.about(), &body) {
-            return Err(RunError::Unspeakable { path });
         }
         let user = body.user.clone().unwrap_or_default();
         quirks::adapt(self.engine.about(), &mut body, &user);
@@ -298,6 +316,12 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
         let (ran_out_sender, ran_out) = watch::channel(0);
         let tail = Arc::new(Mutex::new(Tail::new(STDERR_TAIL)));
         let (complaints, errors) = mpsc::unbounded_channel();
+        let look = Arc::new(Notify::new());
+        let looking = (!quirks::tells_of_memory(self.engine.about())).then(|| {
+            let told = ran_out_sender.clone();
+            let looking = memory::look(Arc::clone(&self.engine), id.to_owned(), Arc::clone(&look), told);
+            AbortOnDropHandle::new(tokio::spawn(looking))
+        });
         let unreleased = CancellationToken::new();
         tokio::spawn(supervise::write(attached.input, gate_receiver, unreleased.clone(), input_lines));
         let reader = tokio::spawn(supervise::drain(attached.output, output_lines, Arc::clone(&tail), complaints));
@@ -331,11 +355,12 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             reader,
             happened,
             events,
+            looking,
             unreleased,
             tail,
             exit: exit_sender,
         }));
-        Ok((Process { input, output, exit, stop, group: None }, gate, ran_out, errors))
+        Ok((Process { input, output, exit, stop, group: None }, gate, ran_out, look, errors))
     }
 
     fn refused(&self, phase: Phase, error: &bollard::errors::Error) -> RunError {

@@ -173,24 +173,15 @@ fn host_config(wish: &Wish, home: &str, mounts: Vec<Mount>) -> HostConfig {
         nano_cpus: wish.limits.cpu_thousandths.map(|thousandths| signed(thousandths.saturating_mul(1_000_000))),
         shm_size: Some(signed(wish.limits.shm)),
         mounts: Some(mounts),
-        tmpfs: wish.homeless.then(|| [(home.to_owned(), home_in_memory(wish))].into()),
+        tmpfs: wish
+            .homeless
+            .then(|| [(home.to_owned(), format!("rw,exec,nosuid,{}", extra::of_the_user(wish)))].into()),
         group_add: (!wish.groups.is_empty()).then(|| wish.groups.iter().map(u32::to_string).collect()),
         ..HostConfig::default()
     };
     extra::apply(wish, home, &mut host);
     wish.asked.apply(&mut host);
     host
-}
-
-/// Runtimes give it the mode of the folder that is there already, so that the user has to own it. Podman knows no
-/// owners here, and keeps to the mode.
-fn home_in_memory(wish: &Wish) -> String {
-    let whose = if wish.engine.podman {
-        "mode=1777".to_owned()
-    } else {
-        format!("mode=0755,uid={},gid={}", wish.uid, wish.gid)
-    };
-    format!("rw,exec,nosuid,{whose}")
 }
 
 /// With the host's own network the host is 127.0.0.1, where services that listen on loopback alone are reached too.

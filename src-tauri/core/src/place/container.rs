@@ -257,8 +257,7 @@ pub async fn enter(
         }
     };
     news(News::Phase("Waiting for the host's agent to leave".to_owned()));
-    let Prepared { id, name, ran_out, .. } = &prepared;
-    let held = Held { engine: image.engine.clone(), id: id.clone(), name: name.clone(), ran_out: ran_out.clone() };
+    let held = prepared.held(&image.engine);
     let (lent, granted) = (lent.variables, image.granted.clone());
     Ok(Gate { held: Box::new(held), prepared, order: order.clone(), holder, lent, inward, granted, away })
 }

@@ -176,6 +176,7 @@ impl Actor {
             return;
         }
         self.deadline(self.pace(), Deadline::Check(entered));
+        self.looks_at_memory();
         self.ask_for_life();
         let hours = self.surroundings.settings().wishes(self.workspace.path()).refresh_hours.unwrap_or(life::HOURS);
         let old = self.life.since.and_then(|since| life::is_old(since.elapsed(), hours));
@@ -207,6 +208,13 @@ impl Actor {
         });
         if failed >= life::CHECKS {
             self.life.due = self.life.due.or(Some(Reason::Silent));
+        }
+    }
+
+    /// Sees whether a command ran out of memory, at an engine that does not tell it by itself.
+    pub(super) fn looks_at_memory(&self) {
+        if let Some(held) = self.life.held.borrow().as_ref() {
+            held.look.notify_one();
         }
     }
 
@@ -273,13 +281,15 @@ impl Actor {
         true
     }
 
-    /// Writes down what the agent does in the container without asking.
+    /// Writes down what the agent does in the container without asking, and looks after what of it has failed.
     pub(super) fn writes_down(&mut self, event: &Heard) {
         let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
         match event {
             Heard::BlockBegan { block, kind: BlockKind::Tool { name, .. }, .. } if inside => {
                 self.life.calls.insert(*block, name.clone());
             }
+            // A command that was killed has failed.
+            Heard::ToolAnswered { failed: true, .. } => self.looks_at_memory(),
             Heard::BlockEnded { block, content: Content::Input(input) } => {
                 let Some(name) = self.life.calls.remove(block) else { return };
                 if inside && self.mode == Mode::BypassPermissions {

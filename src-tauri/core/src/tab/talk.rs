@@ -182,7 +182,10 @@ impl Actor {
                 let next = at + retry.delay;
                 self.trying_again(Some((retry, next)));
             }
-            Event::TurnEnded(end) => self.on_turn_ended(end),
+            Event::TurnEnded(end) => {
+                self.looks_at_memory();
+                self.on_turn_ended(end);
+            }
             seen => {
                 if let (Event::ToolAnswered { call, .. }, Some(running)) = (&seen, self.slot.running()) {
                     running.came_back(call);

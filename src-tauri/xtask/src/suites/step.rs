@@ -25,6 +25,8 @@ pub(super) struct Step {
     environment: Vec<(&'static str, &'static str)>,
     /// Why it cannot run on this machine, where that is so.
     obstacle: fn() -> Option<String>,
+    /// What it leaves out wherever it runs, and why.
+    left_out: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +89,12 @@ impl Step {
         self
     }
 
+    /// Counts these, each with its reason, as skipped: what it is made of leaves them out.
+    pub(super) fn leaving_out(mut self, left_out: Vec<String>) -> Self {
+        self.left_out = left_out;
+        self
+    }
+
     pub(super) fn runs_something(&self) -> bool {
         self.kind != Kind::Nothing
     }
@@ -105,15 +113,26 @@ impl Step {
             }
             Kind::Libtest { own } => self.compiled_and_counted(tree, own, deadline),
         };
-        outcome.unwrap_or_else(|trouble| {
+        let (mut tally, compiling) = outcome.unwrap_or_else(|trouble| {
             println!("{trouble}");
             (Tally::one_failed(format!("{}: {trouble}", self.name)), Duration::ZERO)
-        })
+        });
+        self.left_out.iter().for_each(|one| tally.add(Tally::one_skipped(one)));
+        (tally, compiling)
     }
 
     fn new(name: String, program: fn() -> Command, words: &[&str], kind: Kind) -> Self {
         let words = words.iter().map(ToString::to_string).collect();
-        Self { name, program, words, kind, in_ui: false, environment: Vec::new(), obstacle: || None }
+        Self {
+            name,
+            program,
+            words,
+            kind,
+            in_ui: false,
+            environment: Vec::new(),
+            obstacle: || None,
+            left_out: Vec::new(),
+        }
     }
 
     fn command(&self, tree: &Tree, words: &[String]) -> Command {
@@ -224,6 +243,13 @@ mod tests {
         assert_eq!(tally, Tally::one_skipped("no engine"), "nothing is run");
         let seen = step(Kind::Check, "test \"$GEMRA_TEST_ENGINE\" = podman").with("GEMRA_TEST_ENGINE", "podman");
         assert_eq!(run(&seen, PATIENT), Tally::one_passed(), "its programs see the variable");
+    }
+
+    #[test]
+    fn what_a_step_leaves_out_is_counted_with_its_reason() {
+        let passing = step(Kind::Vitest, "echo '      Tests  4 passed (4)'");
+        let tally = run(&passing.leaving_out(vec!["one: why".into()]), PATIENT);
+        assert_eq!((tally.passed, tally.skipped, tally.skips), (4, 1, vec!["one: why".to_owned()]), "beside what ran");
     }
 
     #[test]

@@ -4,21 +4,35 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use serde::Deserialize;
+use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Address, Engine};
+use super::{Address, Engine, tls};
 
 /// A container, whatever its state.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Listed {
     pub(crate) id: String,
     pub(crate) names: Vec<String>,
     pub(crate) labels: HashMap<String, String>,
     /// As the engine says it.
     pub(crate) state: String,
+    /// What else is told of it.
+    pub(crate) told: ContainerSummary,
+}
+
+impl From<ContainerSummary> for Listed {
+    fn from(mut told: ContainerSummary) -> Self {
+        Self {
+            id: told.id.take().unwrap_or_default(),
+            names: told.names.take().unwrap_or_default(),
+            labels: told.labels.take().unwrap_or_default(),
+            state: told.state.take().map(|state| state.to_string()).unwrap_or_default(),
+            told,
+        }
+    }
 }
 
 /// Those that the filters leave, in whatever state.
@@ -26,23 +40,29 @@ pub(crate) async fn containers(
     engine: &Engine,
     filters: &HashMap<String, Vec<String>>,
 ) -> Result<Vec<Listed>, bollard::errors::Error> {
-    let options = ListContainersOptionsBuilder::new().all(true).filters(filters).build();
+    all(engine, filters, false).await
+}
+
+/// The same, with what each has written, for which the engine walks through its files.
+pub(crate) async fn measured(
+    engine: &Engine,
+    filters: &HashMap<String, Vec<String>>,
+) -> Result<Vec<Listed>, bollard::errors::Error> {
+    all(engine, filters, true).await
+}
+
+async fn all(
+    engine: &Engine,
+    filters: &HashMap<String, Vec<String>>,
+    sizes: bool,
+) -> Result<Vec<Listed>, bollard::errors::Error> {
+    let options = ListContainersOptionsBuilder::new().all(true).size(sizes).filters(filters).build();
     let error = match engine.api().list_containers(Some(options)).await {
-        Ok(found) => {
-            return Ok(found
-                .into_iter()
-                .map(|one| Listed {
-                    id: one.id.unwrap_or_default(),
-                    names: one.names.unwrap_or_default(),
-                    labels: one.labels.unwrap_or_default(),
-                    state: one.state.map(|state| state.to_string()).unwrap_or_default(),
-                })
-                .collect());
-        }
+        Ok(found) => return Ok(found.into_iter().map(Listed::from).collect()),
         Err(error @ bollard::errors::Error::JsonDataError { .. }) => error,
         Err(error) => return Err(error),
     };
-    match plainly(engine, filters).await {
+    match plainly(engine, filters, sizes).await {
         Ok(Some(found)) => Ok(found),
         Ok(None) => Err(error),
         Err(err) => Err(bollard::errors::Error::IOError { err }),
@@ -50,14 +70,19 @@ pub(crate) async fn containers(
 }
 
 /// `None` where there is no plain way to this engine.
-async fn plainly(engine: &Engine, filters: &HashMap<String, Vec<String>>) -> std::io::Result<Option<Vec<Listed>>> {
+async fn plainly(
+    engine: &Engine,
+    filters: &HashMap<String, Vec<String>>,
+    sizes: bool,
+) -> std::io::Result<Option<Vec<Listed>>> {
     let filters = serde_json::to_string(filters)?;
     let mut encoded = String::new();
     for byte in filters.bytes() {
         // Writing to a text cannot fail.
         let _ = write!(encoded, "%{byte:02X}");
     }
-    let question = format!("GET /containers/json?all=true&filters={encoded} HTTP/1.0\r\nHost: engine\r\n\r\n");
+    let path = format!("/containers/json?all=true&size={sizes}&filters={encoded}");
+    let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
     let answer = match engine.address() {
         #[cfg(unix)]
         Address::Unix(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
@@ -67,6 +92,7 @@ async fn plainly(engine: &Engine, filters: &HashMap<String, Vec<String>>) -> std
             None => return Ok(None),
         },
         Address::Tcp(host) => ask(tokio::net::TcpStream::connect(host).await?, &question).await?,
+        Address::Tls { host, certificates } => ask(tls::connect(host, certificates).await?, &question).await?,
         _ => return Ok(None),
     };
     read(&answer).map(Some)
@@ -75,8 +101,11 @@ async fn plainly(engine: &Engine, filters: &HashMap<String, Vec<String>>) -> std
 async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &str) -> std::io::Result<Vec<u8>> {
     stream.write_all(question.as_bytes()).await?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await?;
-    Ok(answer)
+    match stream.read_to_end(&mut answer).await {
+        // Not everybody takes leave before going, as TLS wants it. An answer that breaks off cannot be read.
+        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error),
+        _ => Ok(answer),
+    }
 }
 
 fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
@@ -87,7 +116,14 @@ fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
     if first.split(' ').nth(1) != Some("200") {
         return Err(std::io::Error::other(format!("the engine answered {first:?}")));
     }
-    Ok(serde_json::from_slice(body)?)
+    let mut listed: Vec<Value> = serde_json::from_slice(body)?;
+    let known = listed.iter_mut().map(|one| {
+        let state = one.as_object_mut().and_then(|one| one.remove("State"));
+        let told: ContainerSummary = serde_json::from_value(one.take())?;
+        let state = state.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
+        Ok(Listed { state, ..Listed::from(told) })
+    });
+    known.collect()
 }
 
 #[cfg(test)]
@@ -97,10 +133,11 @@ mod tests {
     #[test]
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
         let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
-            [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\"}]";
+            [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
         let found = read(answer).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
+        assert_eq!(found[0].told.size_rw, Some(7), "and what else is told: {found:?}");
         let refused = read(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
         assert!(refused.contains("500"), "{refused}");
         assert!(read(b"").is_err(), "an answer that breaks off is none");

@@ -1,9 +1,14 @@
 //! Where engines differ, and what is done about it: all of it here, as pure functions of what an engine said of itself.
 //! It asks no engine anything.
 
-use bollard::models::{ContainerCreateBody, Mount, MountType, SystemInfo};
+use bollard::models::{ContainerCreateBody, DeviceRequest, HostConfig, Mount, MountType, SystemInfo};
 
 use super::{About, Supported};
+
+/// The first Podman whose API takes graphics cards, and then by their names alone.
+const TAKES_CARDS: (u32, u32) = (5, 4);
+/// What the cards are called of which machines keep a description, in `/etc/cdi` or `/var/run/cdi`.
+const CARDS: &str = "nvidia.com/gpu";
 
 /// The user that the agent is in a container. `owner` is the app's own user, or where the app runs as root the
 /// workspace's owner. Root in a rootless Docker's container is the user who runs the engine, and nobody else is; a
@@ -24,35 +29,81 @@ pub(crate) fn adapt(about: &About, body: &mut ContainerCreateBody, user: &str) {
         host.group_add = None;
     }
     if about.podman {
-        let mounts = host.mounts.take().unwrap_or_default();
-        let (odd, plain): (Vec<Mount>, Vec<Mount>) = mounts.into_iter().partition(is_odd);
-        host.mounts = Some(plain);
-        if !odd.is_empty() {
-            host.binds.get_or_insert_default().extend(odd.iter().map(bind));
-        }
+        name_cards(about, host);
+        part_commas(host);
     }
 }
 
-/// True where Podman would take a mount for another: it writes each in one line of its own command line, between
-/// commas, and quotes nothing.
-fn is_odd(mount: &Mount) -> bool {
-    [&mount.source, &mount.target].into_iter().flatten().any(|path| path.contains([',', '"', '\n', '\r']))
+/// Podman knows no number of cards, and passes over whatever has not the name of one.
+fn name_cards(about: &About, host: &mut HostConfig) {
+    let wished = host.device_requests.take().unwrap_or_default();
+    if !gives_cards(about) {
+        return;
+    }
+    let named = |request: DeviceRequest| {
+        let of_cards = request.capabilities.as_ref().is_some_and(|all| all.iter().flatten().any(|one| one == "gpu"));
+        if !of_cards {
+            return request;
+        }
+        let ids = match request.count {
+            Some(count) if count >= 0 => (0..count).map(|number| format!("{CARDS}={number}")).collect(),
+            _ => vec![format!("{CARDS}=all")],
+        };
+        DeviceRequest { driver: Some("cdi".to_owned()), device_ids: Some(ids), ..DeviceRequest::default() }
+    };
+    if !wished.is_empty() {
+        host.device_requests = Some(wished.into_iter().map(named).collect());
+    }
 }
 
-/// The same mount in the older form, whose parts are between colons.
-fn bind(mount: &Mount) -> String {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
-    let mode = if mount.read_only == Some(true) { "ro" } else { "rw" };
-    let no_copy = mount.volume_options.as_ref().is_some_and(|options| options.no_copy == Some(true));
-    format!("{}:{}:{mode}{}", part(&mount.source), part(&mount.target), if no_copy { ",nocopy" } else { "" })
+/// Podman's API writes the parts of a mount into one line with commas between them, and reads that again. What has a
+/// comma, or a quote, which is to be around a comma there, goes as a bind, which has colons.
+fn part_commas(host: &mut HostConfig) {
+    let (parted, whole): (Vec<Mount>, Vec<Mount>) =
+        host.mounts.take().unwrap_or_default().into_iter().partition(|mount| has(mount, &[',', '"']));
+    for mount in parted {
+        let (source, target) = (mount.source.unwrap_or_default(), mount.target.unwrap_or_default());
+        let mode = if mount.read_only == Some(true) { "ro" } else { "rw" };
+        let no_copy = mount.volume_options.is_some_and(|options| options.no_copy == Some(true));
+        let copy = if no_copy { ",nocopy" } else { "" };
+        host.binds.get_or_insert_default().push(format!("{source}:{target}:{mode}{copy}"));
+    }
+    host.mounts = Some(whole);
 }
 
-/// A path of the body's that this engine cannot be told of.
+fn has(mount: &Mount, characters: &[char]) -> bool {
+    [&mount.source, &mount.target].into_iter().flatten().any(|path| path.contains(characters))
+}
+
+/// Why a mount of the body cannot be told to this engine, whatever is there.
 pub(crate) fn unspeakable(about: &About, body: &ContainerCreateBody) -> Option<String> {
     let mounts = body.host_config.as_ref().and_then(|host| host.mounts.as_deref()).unwrap_or_default();
-    let paths = |mount: &Mount| [mount.source.clone(), mount.target.clone()].into_iter().flatten();
-    let odd = mounts.iter().filter(|mount| about.podman && is_odd(mount));
-    odd.flat_map(paths).find(|path| path.contains([':', '\n', '\r']))
+    let mount = mounts.iter().find(|mount| about.podman && has(mount, &[',', '"']) && has(mount, &[':']))?;
+    let (source, target) = (mount.source.as_deref().unwrap_or_default(), mount.target.as_deref().unwrap_or_default());
+    Some(format!("{source} cannot be mounted at {target}: Podman takes no path with a colon and a comma or a quote"))
+}
+
+/// True where a wish for graphics cards is heard.
+pub fn gives_cards(about: &About) -> bool {
+    !about.podman || version(about) >= TAKES_CARDS
+}
+
+/// What comes of a wish for graphics cards, where that is not the usual.
+pub fn note_on_cards(about: &About) -> Option<String> {
+    if !gives_cards(about) {
+        let (major, minor) = TAKES_CARDS;
+        return Some(format!("No graphics card is inside: Podman before {major}.{minor} takes no such wish"));
+    }
+    about.podman.then(|| {
+        format!("Podman gives the cards that /etc/cdi describes as {CARDS}; nvidia-ctk cdi generate writes that")
+    })
+}
+
+/// The first two numbers of its version; zeros where it does not tell.
+pub(crate) fn version(about: &About) -> (u32, u32) {
+    let number = about.name.rsplit(' ').next().unwrap_or_default();
+    let mut numbers = number.split('.').map(|part| part.parse().unwrap_or_default());
+    (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default())
 }
 
 /// Which limits the engine keeps, as it says itself, but for those of which it does not know better: as an ordinary user
@@ -183,36 +234,83 @@ mod tests {
         }
     }
 
+    fn podman(version: &str) -> About {
+        About { name: format!("Podman {version}"), ..about(true, false) }
+    }
+
     #[test]
-    fn podman_is_told_of_paths_in_the_form_that_can_hold_them() {
-        let mount = |source: &str, read_only| Mount {
+    fn graphics_cards_have_names_at_podman() {
+        let request = |count| DeviceRequest {
+            count: Some(count),
+            capabilities: Some(vec![vec!["gpu".to_owned()]]),
+            ..DeviceRequest::default()
+        };
+        let named = |names: &[&str]| {
+            let ids = names.iter().map(|&name| name.to_owned()).collect();
+            let cdi = Some("cdi".to_owned());
+            Some(vec![DeviceRequest { driver: cdi, device_ids: Some(ids), ..DeviceRequest::default() }])
+        };
+        let docker = || About { name: "Docker 20.10.24".to_owned(), ..about(false, false) };
+        let cases = [
+            (docker(), -1, Some(vec![request(-1)])),
+            (docker(), 2, Some(vec![request(2)])),
+            (podman("4.3.1"), -1, None),
+            (podman("5.3.2"), 1, None),
+            (podman("5.4.0"), -1, named(&["nvidia.com/gpu=all"])),
+            (podman("6.0.0"), 2, named(&["nvidia.com/gpu=0", "nvidia.com/gpu=1"])),
+        ];
+        for (about, count, expected) in cases {
+            let mut body = ContainerCreateBody::default();
+            body.host_config.get_or_insert_default().device_requests = Some(vec![request(count)]);
+            adapt(&about, &mut body, "1000:1000");
+            let sent = body.host_config.and_then(|host| host.device_requests);
+            assert_eq!(sent, expected, "{count} at {}", about.name);
+            assert_eq!(
+                sent.is_some(),
+                gives_cards(&about),
+                "what is not sent is known not to be given: {}",
+                about.name
+            );
+            let note = note_on_cards(&about).unwrap_or_default();
+            let words = match (about.podman, sent.is_some()) {
+                (false, _) => "",
+                (true, true) => "nvidia-ctk",
+                (true, false) => "No graphics card is inside",
+            };
+            assert!(note.contains(words) && note.is_empty() == words.is_empty(), "{}: {note:?}", about.name);
+        }
+    }
+
+    #[test]
+    fn a_comma_in_a_path_survives_podmans_way_to_write_mounts() {
+        let mount = |source: &str, target: &str, read_only| Mount {
             typ: Some(MountType::BIND),
             source: Some(source.to_owned()),
-            target: Some("/inside".to_owned()),
+            target: Some(target.to_owned()),
             read_only: Some(read_only),
             ..Mount::default()
         };
-        let of = |mounts: Vec<Mount>| {
+        let body = |mounts: Vec<Mount>| {
             let mut body = ContainerCreateBody::default();
             body.host_config.get_or_insert_default().mounts = Some(mounts);
             body
         };
-        let usual = mount("/a: b=ä", false);
-        let all = [usual.clone(), mount("/a,b", true), mount("/the \"a\"", false)];
-        for (podman, binds, left) in
-            [(true, Some(vec!["/a,b:/inside:ro", "/the \"a\":/inside:rw"]), &all[..1]), (false, None, &all[..])]
-        {
-            let mut body = of(all.to_vec());
-            assert_eq!(unspeakable(&about(podman, false), &body), None, "each can be told in one form");
-            adapt(&about(podman, false), &mut body, "1000:1000");
+        let plain = mount("/a:b", "/c", false);
+        let mounts = vec![mount("/a,\"b\"", "/workspace", false), plain.clone(), mount("a-volume", "/d\"e", true)];
+        for (about, whole, parted) in [
+            (about(false, false), mounts.clone(), None),
+            (podman("4.3.1"), vec![plain], Some(vec!["/a,\"b\":/workspace:rw".to_owned(), "a-volume:/d\"e:ro".to_owned()])),
+        ] {
+            let mut body = body(mounts.clone());
+            assert_eq!(unspeakable(&about, &body), None, "each can be told to {}", about.name);
+            adapt(&about, &mut body, "1000:1000");
             let host = body.host_config.unwrap();
-            let told = host.binds.as_ref().map(|binds| binds.iter().map(String::as_str).collect());
-            assert_eq!((told, host.mounts.as_deref()), (binds, Some(left)), "podman: {podman}");
+            assert_eq!((host.mounts, host.binds), (Some(whole), parted), "{}", about.name);
         }
-        for (path, podman) in [("/a,b:c", true), ("/a\nb", true)] {
-            assert_eq!(unspeakable(&about(podman, false), &of(vec![mount(path, false)])).as_deref(), Some(path));
-            assert_eq!(unspeakable(&about(false, false), &of(vec![mount(path, false)])), None, "Docker takes {path:?}");
-        }
+        let both = body(vec![mount("/a,b:c", "/workspace", false)]);
+        assert_eq!(unspeakable(&about(false, false), &both), None, "Docker takes any path");
+        let refused = unspeakable(&podman("4.3.1"), &both).unwrap();
+        assert!(refused.contains("/a,b:c") && refused.contains("/workspace"), "it is named: {refused}");
     }
 
     #[test]

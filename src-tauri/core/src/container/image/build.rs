@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::again::Tries;
 use super::builder::Builder;
-use super::dockerfile::Dockerfile;
+use super::dockerfile::{Dockerfile, NeedKind};
 use super::progress::{BuildLog, Reader, Step};
 use super::shared::Told;
 use super::{Image, ImageError, NAME, Recipe, builder, fetch, inspect, source};
@@ -224,6 +224,9 @@ fn why(error: &Error, recipe: &Recipe, reader: &Reader, log: &BuildLog) -> Image
     }
     let bad = |cause: String| ImageError::BadDockerfile { file: source.file(), cause };
     let unknown = lower.contains("unknown instruction") || lower.contains("dockerfile parse error");
+    if unknown && lower.starts_with("building at step") {
+        return unknown_to_podman(recipe, &cause);
+    }
     if let Some(blamed) = reader.vertices().blamed() {
         let blamed = blamed.to_owned();
         if let Some(step) = reader.vertices().failed_step().filter(|step| !is_from(step)) {
@@ -255,6 +258,22 @@ fn why(error: &Error, recipe: &Recipe, reader: &Reader, log: &BuildLog) -> Image
         return ImageError::BaseUnreachable { base: resolved(recipe, &base), cause };
     }
     if unknown { bad(cause) } else { failed(step, cause, log) }
+}
+
+/// What Podman's builder does not know, it names with all that it has read of it. To one that knows no text within a
+/// Dockerfile each line of such a text is an instruction: some of these say that they are new enough.
+fn unknown_to_podman(recipe: &Recipe, cause: &str) -> ImageError {
+    let file = recipe.ingredients.source.file();
+    match &recipe.need {
+        Some(need) if need.kind == NeedKind::Heredoc => ImageError::NeedsBuildkit {
+            file,
+            what: format!("{}, which this Podman cannot build", builder::in_words(need)),
+        },
+        _ => {
+            let cause = cause.split_once(" &imagebuilder").map_or(cause, |(words, _)| words);
+            ImageError::BadDockerfile { file, cause: cause.to_owned() }
+        }
+    }
 }
 
 fn is_from(step: &Step) -> bool {
@@ -313,8 +332,8 @@ fn shortened(instruction: &str) -> String {
 }
 
 fn exit_code(cause: &str) -> Option<i64> {
-    // As the classic builder and as BuildKit say it.
-    ["returned a non-zero code: ", "exit code: "].iter().find_map(|words| {
+    // As the classic builder, BuildKit and Podman say it.
+    ["returned a non-zero code: ", "exit code: ", "exit status "].iter().find_map(|words| {
         let (_, rest) = cause.rsplit_once(words)?;
         rest.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok()
     })
@@ -388,6 +407,33 @@ mod tests {
             ),
             (stream("invalid reference format"), Some("FROM ::"), "BadDockerfile"),
             (Error::RequestTimeoutError, Some("RUN x"), "Engine"),
+            // Podman 4.3's.
+            (
+                stream("building at STEP \"RUN exit 7\": while running runtime: exit status 7\n"),
+                Some("RUN exit 7"),
+                "BuildFailed",
+            ),
+            (
+                stream(
+                    "building at STEP \"BANANA \": Build error: Unknown instruction: \"BANANA\" &imagebuilder.Step{…}\n",
+                ),
+                Some("BANANA split"),
+                "BadDockerfile",
+            ),
+            (
+                stream(
+                    "creating build container: initializing source docker://b:1: pinging container registry: no such host",
+                ),
+                Some("FROM ${BASE_IMAGE}"),
+                "BaseUnreachable",
+            ),
+            (
+                stream(
+                    "building at STEP \"COPY x /\": checking on sources: copier: stat: \"/x\": no such file or directory",
+                ),
+                Some("COPY x /"),
+                "BuildFailed",
+            ),
         ];
         let recipe = recipe().await;
         for (error, instruction, class) in cases {
@@ -400,14 +446,30 @@ mod tests {
             let got = why(&error, &recipe, &reader, &log);
             assert!(format!("{got:?}").starts_with(class), "{error} at {instruction:?} is {class}, not {got:?}");
             match got {
-                ImageError::BuildFailed { code, cause, .. } if cause.contains("non-zero") => {
+                ImageError::BuildFailed { code, cause, .. } if cause.ends_with('7') => {
                     assert_eq!(code, Some(7), "the command's code is read");
                 }
                 ImageError::BaseUnreachable { base, .. } => assert_eq!(base, "b:1", "the base is named in full"),
+                ImageError::BadDockerfile { cause, .. } => {
+                    assert!(!cause.contains("imagebuilder"), "what says nothing to anybody is left out: {cause}");
+                }
                 _ => {}
             }
         }
     }
+
+    #[tokio::test]
+    async fn a_text_within_the_dockerfile_that_podman_takes_for_instructions_is_named() {
+        let text = "FROM b:1\nRUN <<EOF\necho x\nEOF\n".to_owned();
+        let source = Source { workspace: Some("/w".into()), text, kind: Kind::Own };
+        let recipe = Recipe::of(Ingredients { source, ..Ingredients::default() }).await.unwrap();
+        let words = "building at STEP \"ECHO \": Build error: Unknown instruction: \"ECHO\" &imagebuilder.Step{…}\n";
+        let error = Error::DockerStreamError { error: words.to_owned() };
+        let got = why(&error, &recipe, &Reader::default(), &BuildLog::default());
+        let ImageError::NeedsBuildkit { what, .. } = got else { panic!("the need is known: {got:?}") };
+        assert!(what.starts_with("line 2, RUN <<heredoc"), "and where it stands: {what}");
+    }
+
     #[tokio::test]
     async fn buildkits_words_become_the_same_classes() {
         // Docker 20.10's own words, and those of newer ones.

@@ -4,12 +4,14 @@
 use super::dockerfile::{Dockerfile, Need, NeedKind};
 use super::error::ImageError;
 use super::{Recipe, inspect};
-use crate::container::engine::{About, Engine};
+use crate::container::engine::{About, Engine, quirks};
 
 /// The frontend that knows what an older engine's `BuildKit` does not.
 const FRONTEND: &str = "docker/dockerfile:1";
 /// The first API of a Docker whose own `BuildKit` knows heredocs: that of Docker 23.
 const KNOWS_HEREDOCS: (u32, u32) = (1, 42);
+/// The first Podman whose own builder knows them. Some that are built without them follow, and say so when they build.
+const PODMAN_KNOWS_HEREDOCS: (u32, u32) = (4, 8);
 /// The first API of a Docker that has `BuildKit` at all: that of Docker 18.09.
 const HAS_BUILDKIT: (u32, u32) = (1, 39);
 
@@ -32,9 +34,15 @@ impl Builder {
     /// What is missing, in words.
     pub(super) fn of(about: &About, need: Option<&Need>) -> Result<Self, String> {
         let Some(need) = need else { return Ok(Self::Classic) };
-        // Podman's one builder stands behind the classic call, and knows mounts; what it does not know it says.
+        // Podman's one builder stands behind the classic call, and knows mounts; what it does not know it says. Where it
+        // knows no heredocs it may make something else of them.
         if about.podman {
-            return Ok(Self::Classic);
+            return if need.kind == NeedKind::Heredoc && quirks::version(about) < PODMAN_KNOWS_HEREDOCS {
+                let (major, minor) = PODMAN_KNOWS_HEREDOCS;
+                Err(format!("{}, which {} cannot build: Podman {major}.{minor} can", in_words(need), about.name))
+            } else {
+                Ok(Self::Classic)
+            };
         }
         let api = version(&about.api);
         if api < HAS_BUILDKIT {
@@ -91,16 +99,18 @@ mod tests {
             ("1.42", false, Some(NeedKind::Heredoc), kit(None)),
             ("1.50", false, Some(NeedKind::Heredoc), kit(None)),
             ("1.38", false, Some(NeedKind::Any), Err(())),
-            ("1.41", true, Some(NeedKind::Any), Ok(Builder::Classic)),
-            ("1.41", true, Some(NeedKind::Heredoc), Ok(Builder::Classic)),
+            ("4.3.1", true, Some(NeedKind::Any), Ok(Builder::Classic)),
+            ("4.3.1", true, Some(NeedKind::Heredoc), Err(())),
+            ("4.10.0", true, Some(NeedKind::Heredoc), Ok(Builder::Classic)),
         ];
-        for (api, podman, kind, expected) in cases {
-            let about = About { api: api.to_owned(), podman, name: "An engine".to_owned(), ..About::default() };
+        for (number, podman, kind, expected) in cases {
+            let name = if podman { format!("Podman {number}") } else { "An engine".to_owned() };
+            let about = About { api: number.to_owned(), podman, name, ..About::default() };
             let got = Builder::of(&about, kind.map(need).as_ref());
             if let Err(words) = &got {
                 assert!(words.contains("line 2, RUN x"), "the place is named: {words}");
             }
-            assert_eq!(got.map_err(drop), expected, "API {api}, Podman: {podman}, need: {kind:?}");
+            assert_eq!(got.map_err(drop), expected, "{number}, Podman: {podman}, need: {kind:?}");
         }
     }
 }

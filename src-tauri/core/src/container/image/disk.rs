@@ -5,9 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bollard::models::ImageSummary;
-use bollard::query_parameters::{
-    ListContainersOptionsBuilder, ListImagesOptionsBuilder, PruneImagesOptionsBuilder, RemoveImageOptionsBuilder,
-};
+use bollard::query_parameters::{ListImagesOptionsBuilder, PruneImagesOptionsBuilder, RemoveImageOptionsBuilder};
 
 use super::{Image, ImageError};
 use crate::container::engine::{self, Engine, EngineError};
@@ -49,12 +47,12 @@ pub struct Removed {
 pub async fn list(engine: &Engine) -> Result<Vec<Kept>, ImageError> {
     let filters = labels::filter([]);
     let images = ListImagesOptionsBuilder::new().filters(&filters).build();
-    let containers = ListContainersOptionsBuilder::new().all(true).build();
+    let none = HashMap::new();
     let (images, containers) = tokio::try_join!(
         engine::question("its images", engine.api().list_images(Some(images))),
-        engine::question("its containers", engine.api().list_containers(Some(containers))),
+        engine::question("its containers", engine::list::containers(engine, &none)),
     )?;
-    let used: HashSet<String> = containers.into_iter().filter_map(|container| container.image_id).collect();
+    let used: HashSet<String> = containers.into_iter().filter_map(|container| container.told.image_id).collect();
     let mut all: Vec<Kept> = images.into_iter().map(|image| kept(image, &used)).collect();
     all.sort_by(|one, other| other.made.cmp(&one.made).then_with(|| one.id.cmp(&other.id)));
     Ok(all)

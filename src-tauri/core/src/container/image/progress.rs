@@ -176,10 +176,12 @@ impl Reader {
     }
 }
 
-/// `Step 3/7 : RUN make`, or as Podman says it, `STEP 3/7: RUN make`.
+/// `Step 3/7 : RUN make`, or as Podman says it, `STEP 3/7: RUN make`. Where there are stages Podman counts the steps of
+/// each, and says first which it is: `[1/2] STEP 3/7: RUN make`.
 fn step(line: &str) -> Option<Step> {
     let docker = line.strip_prefix("Step ").and_then(|rest| rest.split_once(" : "));
-    let (numbers, instruction) = docker.or_else(|| line.strip_prefix("STEP ")?.split_once(": "))?;
+    let of_stage = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, rest)| rest);
+    let (numbers, instruction) = docker.or_else(|| of_stage.strip_prefix("STEP ")?.split_once(": "))?;
     let (index, total) = numbers.split_once('/')?;
     Some(Step { index: index.parse().ok()?, total: total.parse().ok()?, instruction: instruction.trim().to_owned() })
 }
@@ -284,10 +286,12 @@ mod tests {
 
     #[test]
     fn each_engine_counts_its_steps_in_its_own_words() {
-        for line in ["Step 3/7 : RUN make: all", "STEP 3/7: RUN make: all"] {
+        for line in ["Step 3/7 : RUN make: all", "STEP 3/7: RUN make: all", "[1/2] STEP 3/7: RUN make: all"] {
             let known = Step { index: 3, total: 7, instruction: "RUN make: all".to_owned() };
             assert_eq!(step(line), Some(known), "{line}");
         }
-        assert_eq!(step("STEP by step: slowly"), None, "other words are none");
+        for line in ["STEP by step: slowly", "[1/2] COMMIT gemra-claude:1", "[warning] STEP by step"] {
+            assert_eq!(step(line), None, "other words are none: {line}");
+        }
     }
 }

@@ -17,6 +17,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::container::engine::{self, Engine, question, quirks};
 use crate::process::lines::{LineSplitter, Tail};
@@ -41,6 +42,8 @@ pub(super) struct Watched {
     pub(super) reader: JoinHandle<()>,
     pub(super) happened: watch::Receiver<Happened>,
     pub(super) events: JoinHandle<()>,
+    /// Held, because it ends with the container.
+    pub(super) looking: Option<AbortOnDropHandle<()>>,
     pub(super) unreleased: CancellationToken,
     pub(super) tail: Arc<Mutex<Tail>>,
     pub(super) exit: watch::Sender<Option<Exit>>,
@@ -165,6 +168,7 @@ pub(super) async fn follow(
 /// Owns the container until it is gone.
 pub(super) async fn supervise(mut watched: Watched) {
     let code = climb(&mut watched).await;
+    drop(watched.looking.take());
     if !watched.reader.is_finished() && tokio::time::timeout(DRAIN, &mut watched.reader).await.is_err() {
         watched.reader.abort();
     }

@@ -194,15 +194,19 @@ pub(super) fn apply(wish: &Wish, home: &str, host: &mut HostConfig) {
     }
 }
 
-/// Folders in memory, for what programs write beside the project. The home belongs to the agent's user; Podman cannot
-/// say whose such a folder is, so that there everybody inside may write to it, and nobody else is.
+/// Folders in memory, for what programs write beside the project. The home belongs to the agent's user.
 fn scratch(wish: &Wish, home: &str) -> HashMap<String, String> {
     let mut all: HashMap<String, String> =
         SCRATCH.iter().map(|(path, mode)| ((*path).to_owned(), format!("rw,exec,nosuid,nodev,mode={mode}"))).collect();
-    let rights =
-        if wish.engine.podman { "mode=1777".to_owned() } else { format!("uid={},gid={},mode=755", wish.uid, wish.gid) };
-    all.insert(home.to_owned(), format!("rw,exec,nosuid,nodev,{rights}"));
+    all.insert(home.to_owned(), format!("rw,exec,nosuid,nodev,{}", of_the_user(wish)));
     all
+}
+
+/// The rights of a folder in memory that belongs to the agent's user. Podman takes no ids, but a letter that means the
+/// container's own user. The owner has to be right: runtimes give it the mode of the folder that is there already.
+pub(super) fn of_the_user(wish: &Wish) -> String {
+    let whose = if wish.engine.podman { "U".to_owned() } else { format!("uid={},gid={}", wish.uid, wish.gid) };
+    format!("{whose},mode=755")
 }
 
 fn mebibytes(number: u32) -> u64 {
@@ -296,10 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn podman_cannot_say_whose_a_folder_in_memory_is() {
+    fn podman_says_in_its_own_way_whose_a_folder_in_memory_is() {
         let mut wish = Wish { uid: 7, ..Wish::default() };
         wish.engine.podman = true;
-        assert!(scratch(&wish, "/home/node")["/home/node"].ends_with("mode=1777"), "everybody may write");
+        assert!(scratch(&wish, "/home/node")["/home/node"].ends_with(",U,mode=755"), "the container's user's");
         assert!(wish.mounts.iter().all(|mount| matches!(mount.source, MountSource::Path(_))), "and nothing is mounted");
     }
 

@@ -268,9 +268,9 @@ fn a_user_whom_the_image_does_not_know_gets_a_home_and_the_platform_stands_besid
     let homes = |change: fn(&mut Wish)| host(&made(change)).tmpfs.clone().unwrap_or_default();
     assert!(homes(|_| {}).is_empty(), "an image that has one keeps it");
     let docker = homes(|wish| (wish.homeless, wish.uid, wish.gid) = (true, 7, 8));
-    assert_eq!(docker["/home/node"], "rw,exec,nosuid,mode=0755,uid=7,gid=8", "it belongs to the user");
+    assert_eq!(docker["/home/node"], "rw,exec,nosuid,uid=7,gid=8,mode=755", "it belongs to the user");
     let podman = homes(|wish| (wish.homeless, wish.engine.podman) = (true, true));
-    assert_eq!(podman["/home/node"], "rw,exec,nosuid,mode=1777", "where owners are not known, all may write");
+    assert_eq!(podman["/home/node"], "rw,exec,nosuid,U,mode=755", "Podman has a letter for that");
     let plan = made(|wish| wish.platform = Some("linux/arm64".to_owned()));
     assert_eq!(plan.platform.as_deref(), Some("linux/arm64"), "engines take it beside the body");
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use super::{Failure, bad_mount, start_failed};
-use crate::container::engine::About;
+use crate::container::engine::{About, quirks};
 use crate::container::spec::extra::{self, Held};
 use crate::container::spec::{ExtraMount, Limits, MountSource, VolumeFolder, Wish};
 use crate::owner::Owner;
@@ -63,9 +63,10 @@ fn grant(
     owner: Owner,
 ) -> Result<Grant, Failure> {
     let (limits, mut notes) = extra::limits(wishes, about);
-    let held = Held::of(wishes);
-    if held.gpus.is_some() && about.podman {
-        notes.push("Podman before 5.0 passes over the wish for graphics cards".to_owned());
+    let mut held = Held::of(wishes);
+    if held.gpus.is_some() {
+        notes.extend(quirks::note_on_cards(about));
+        held.gpus = held.gpus.filter(|_| quirks::gives_cards(about));
     }
     let wanted = wishes.mounts.as_deref().unwrap_or_default();
     let mounts = mounts::look_at_all(wanted, home, workspace).map_err(|error| bad_entry(&error.to_string()))?;
