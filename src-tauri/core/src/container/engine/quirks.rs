@@ -299,7 +299,11 @@ mod tests {
         let mounts = vec![mount("/a,\"b\"", "/workspace", false), plain.clone(), mount("a-volume", "/d\"e", true)];
         for (about, whole, parted) in [
             (about(false, false), mounts.clone(), None),
-            (podman("4.3.1"), vec![plain], Some(vec!["/a,\"b\":/workspace:rw".to_owned(), "a-volume:/d\"e:ro".to_owned()])),
+            (
+                podman("4.3.1"),
+                vec![plain],
+                Some(vec!["/a,\"b\":/workspace:rw".to_owned(), "a-volume:/d\"e:ro".to_owned()]),
+            ),
         ] {
             let mut body = body(mounts.clone());
             assert_eq!(unspeakable(&about, &body), None, "each can be told to {}", about.name);
