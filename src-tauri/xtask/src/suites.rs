@@ -64,8 +64,6 @@ const ENGINE: &str = "GEMRA_TEST_ENGINE";
 const DOCKER_ALONE: &[(&str, &str)] = &[
     ("engine_image::a_build_ends_when_the_last_has_left", STEPS_GO_ON),
     ("engine_image_buildkit::a_build_by_buildkit_ends_when_nobody_waits", STEPS_GO_ON),
-    ("engine_image_file", "a template's step that installs packages fails at the tests' Podman, and why is not known"),
-    ("engine_image_named", "Podman takes its registry, which has no TLS, only where its own files say so"),
 ];
 
 const STEPS_GO_ON: &str = "Podman's API cannot end a build's step: it goes on by itself, and nothing comes of it";

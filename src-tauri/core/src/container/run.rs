@@ -200,8 +200,8 @@ struct Way<F> {
 
 impl<F: Fn(Phase) + Send + Sync> Way<F> {
     async fn go(mut self, cancel: &CancellationToken) -> Result<Prepared, RunError> {
-        if let Some(path) = quirks::unspeakable(self.engine.about(), &self.plan.body) {
-            return Err(RunError::Unspeakable { path });
+        if let Some(cause) = quirks::unspeakable(self.engine.about(), &self.plan.body) {
+            return Err(RunError::Unspeakable { cause });
         }
         (self.phase)(Phase::Volumes);
         volumes::ensure(&self.engine, &self.plan, cancel).await?;

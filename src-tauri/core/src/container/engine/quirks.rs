@@ -3,9 +3,10 @@
 
 mod cards;
 mod container;
+mod mounts;
 mod network;
 
-use bollard::models::{ContainerCreateBody, Mount, MountType, SystemInfo};
+use bollard::models::{ContainerCreateBody, MountType, SystemInfo};
 
 use super::{About, Supported};
 pub use cards::{gives_cards, note_on_cards};
@@ -13,6 +14,7 @@ pub use container::is_rootless;
 pub(crate) use container::{
     brings_ssh_agent, has_one_builder, knows_groups, names_unknown_states, names_user_by_letter,
 };
+pub(crate) use mounts::unspeakable;
 pub use network::{HostNetwork, host_network};
 pub(crate) use network::{has_gateways, has_internal_gateways, usual_network};
 pub(super) use network::{is_virtual, kernel};
@@ -37,35 +39,8 @@ pub(crate) fn adapt(about: &About, body: &mut ContainerCreateBody, user: &str) {
     }
     if about.podman {
         cards::name_cards(about, host);
-        let mounts = host.mounts.take().unwrap_or_default();
-        let (odd, plain): (Vec<Mount>, Vec<Mount>) = mounts.into_iter().partition(is_odd);
-        host.mounts = Some(plain);
-        if !odd.is_empty() {
-            host.binds.get_or_insert_default().extend(odd.iter().map(bind));
-        }
+        mounts::part_commas(host);
     }
-}
-
-/// True where Podman would take a mount for another: it writes each in one line of its own command line, between
-/// commas, and quotes nothing.
-fn is_odd(mount: &Mount) -> bool {
-    [&mount.source, &mount.target].into_iter().flatten().any(|path| path.contains([',', '"', '\n', '\r']))
-}
-
-/// The same mount in the older form, whose parts are between colons.
-fn bind(mount: &Mount) -> String {
-    let part = |text: &Option<String>| text.clone().unwrap_or_default();
-    let mode = if mount.read_only == Some(true) { "ro" } else { "rw" };
-    let no_copy = mount.volume_options.as_ref().is_some_and(|options| options.no_copy == Some(true));
-    format!("{}:{}:{mode}{}", part(&mount.source), part(&mount.target), if no_copy { ",nocopy" } else { "" })
-}
-
-/// A path of the body's that this engine cannot be told of.
-pub(crate) fn unspeakable(about: &About, body: &ContainerCreateBody) -> Option<String> {
-    let mounts = body.host_config.as_ref().and_then(|host| host.mounts.as_deref()).unwrap_or_default();
-    let paths = |mount: &Mount| [mount.source.clone(), mount.target.clone()].into_iter().flatten();
-    let odd = mounts.iter().filter(|mount| about.podman && is_odd(mount));
-    odd.flat_map(paths).find(|path| path.contains([':', '\n', '\r']))
 }
 
 /// The first two numbers of its version; zeros where it does not tell.
@@ -200,38 +175,6 @@ mod tests {
             adapt(&about, &mut body, &format!("{}:{}", ids.0, ids.1));
             let mapped = body.host_config.and_then(|host| host.userns_mode);
             assert_eq!((ids, mapped.as_deref()), (inside, mapping), "{about:?}");
-        }
-    }
-
-    #[test]
-    fn podman_is_told_of_paths_in_the_form_that_can_hold_them() {
-        let mount = |source: &str, read_only| Mount {
-            typ: Some(MountType::BIND),
-            source: Some(source.to_owned()),
-            target: Some("/inside".to_owned()),
-            read_only: Some(read_only),
-            ..Mount::default()
-        };
-        let of = |mounts: Vec<Mount>| {
-            let mut body = ContainerCreateBody::default();
-            body.host_config.get_or_insert_default().mounts = Some(mounts);
-            body
-        };
-        let usual = mount("/a: b=ä", false);
-        let all = [usual.clone(), mount("/a,b", true), mount("/the \"a\"", false)];
-        for (podman, binds, left) in
-            [(true, Some(vec!["/a,b:/inside:ro", "/the \"a\":/inside:rw"]), &all[..1]), (false, None, &all[..])]
-        {
-            let mut body = of(all.to_vec());
-            assert_eq!(unspeakable(&about(podman, false), &body), None, "each can be told in one form");
-            adapt(&about(podman, false), &mut body, "1000:1000");
-            let host = body.host_config.unwrap();
-            let told = host.binds.as_ref().map(|binds| binds.iter().map(String::as_str).collect());
-            assert_eq!((told, host.mounts.as_deref()), (binds, Some(left)), "podman: {podman}");
-        }
-        for (path, podman) in [("/a,b:c", true), ("/a\nb", true)] {
-            assert_eq!(unspeakable(&about(podman, false), &of(vec![mount(path, false)])).as_deref(), Some(path));
-            assert_eq!(unspeakable(&about(false, false), &of(vec![mount(path, false)])), None, "Docker takes {path:?}");
         }
     }
 

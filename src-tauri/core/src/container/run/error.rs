@@ -63,13 +63,11 @@ pub enum RunError {
         /// The engine's words.
         cause: String,
     },
-    /// A folder's name has signs that the engine's own language needs.
-    #[error(
-        "Podman cannot be told of {path:?}: of colons on one side, and commas and quotes on the other, only one may be in a name"
-    )]
+    /// A folder's name has characters that the engine's own language needs.
+    #[error("{cause}")]
     Unspeakable {
-        /// The folder.
-        path: String,
+        /// Which, and why.
+        cause: String,
     },
     /// A container of that name is there and is not this tab's.
     #[error("A container named {name} is there already and is not this tab's")]
