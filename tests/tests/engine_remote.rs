@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // What cannot be set up fails the test, which is what it is for.
 
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bollard::models::ContainerCreateBody;
@@ -16,7 +18,6 @@ use gemra_core::container::{holdings, sweep};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use gemra_core::settings::container::NetworkChoice;
-use gemra_core::trust::Decision;
 use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tests::engine::desk::{Desk, Moving, fact};
@@ -404,51 +405,74 @@ async fn moves_and_comes_back(desk: Desk) {
     moving.quit().await;
 }
 
+/// Answers every request with a word, and counts them.
+fn api(word: &'static str) -> (u16, Arc<AtomicUsize>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, count) = (listener.local_addr().unwrap().port(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&count);
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 4096];
+            if stream.read(&mut request).is_ok_and(|count| count > 0) {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:";
+                let _ = stream.write_all(format!("{head} {}\r\n\r\n{word}", word.len()).as_bytes());
+            }
+        }
+    });
+    (port, count)
+}
+
 /// The engine is this machine's in truth, so that the address by which it calls its own machine is one that we could
-/// listen at: at another machine's engine that would be a stranger's.
+/// listen at: at another machine's engine that would be a stranger's. So the way is the engine's own, and nothing else.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_engine_elsewhere_is_promised_nothing_of_this_machine() {
+async fn an_api_of_this_machines_loopback_is_carried_to_an_engine_elsewhere() {
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
     let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
     let folder = certificates(&ours, Some(&client));
-    let api = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    api.set_nonblocking(true).unwrap();
-    let local = format!("http://127.0.0.1:{}", api.local_addr().unwrap().port());
-    for choice in [NetworkChoice::Host, NetworkChoice::Bridge, NetworkChoice::Isolated] {
+    let (api, count) = api("carried");
+    let script = "echo at $ANTHROPIC_BASE_URL; node -e '
+      const get = url => require(\"node:http\").get(url, answer => answer.on(\"data\", data => console.log(\"said \" + data)))
+        .on(\"error\", error => console.log(\"closed \" + error.code));
+      for (let i = 0; i < 20; i += 1) get(process.env.ANTHROPIC_BASE_URL + \"/\" + i);
+      const proxy = process.env.HTTPS_PROXY && new URL(process.env.HTTPS_PROXY);
+      if (proxy) require(\"node:http\").request({ host: proxy.hostname, port: proxy.port, method: \"CONNECT\",
+        path: \"stranger.example:443\" }).on(\"connect\", (answer, socket) => {
+          console.log(\"stranger \" + answer.statusCode); socket.destroy(); }).end();'";
+    for (choice, network) in
+        [(NetworkChoice::Host, "bridge"), (NetworkChoice::Bridge, "bridge"), (NetworkChoice::Isolated, "none")]
+    {
+        let before = count.load(Ordering::SeqCst);
         let desk = Desk::new()
             .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
             .env("DOCKER_TLS_VERIFY", "1")
             .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap())
-            .env("ANTHROPIC_BASE_URL", &local)
+            .env("ANTHROPIC_BASE_URL", &format!("http://127.0.0.1:{api}"))
             .wishing(|wishes| wishes.network = Some(choice))
-            .dockerfile(&format!("FROM {BASE}"), "node -e 'fetch(process.env.ANTHROPIC_BASE_URL)'");
+            .dockerfile(&format!("FROM {BASE}"), script);
         let mut moving = desk.open().await;
-        let failure = if choice == NetworkChoice::Host {
-            moving.refused().await
+        if choice == NetworkChoice::Host {
+            moving.enter().await;
         } else {
-            // The network that is wished for is not the host's, so that the build is asked about.
-            moving.asked().await;
-            match moving.answer(Decision::Allow).await.state {
-                State::Error { failure, .. } => failure,
-                state => panic!("{choice:?} fails, and is not {state:?}"),
-            }
-        };
-        assert_eq!(failure.code, Code::NetworkFailed, "{choice:?}: {failure:?}");
-        let (cause, action) = if choice == NetworkChoice::Isolated {
-            ("leads through Gemra on this machine", "Choose another network or another engine")
-        } else {
-            ("ANTHROPIC_BASE_URL names port", "an address that the other machine reaches")
-        };
-        assert!(
-            failure.cause.contains(cause) && failure.cause.contains("https://127.0.0.1"),
-            "{choice:?}: {failure:?}"
-        );
-        assert!(failure.action.contains(action), "there is a next step: {failure:?}");
-        assert!(!moving.workspace().join("said.txt").exists(), "no agent has run there");
+            moving.enter_allowing().await;
+        }
+        let file = moving.workspace().join("said.txt");
+        let said = see::until("what was said there comes back", SOON, async || {
+            std::fs::read_to_string(&file).ok().filter(|said| said.contains("ended with"))
+        });
+        let said = said.await;
+        assert!(said.contains(&format!("at http://127.0.0.1:{api}")), "it is on the container's own loopback: {said}");
+        assert_eq!(said.matches("said carried").count(), 20, "with {choice:?} each request is answered: {said}");
+        assert_eq!(count.load(Ordering::SeqCst) - before, 20, "by this machine's API");
+        assert_eq!(said.contains("stranger 403"), choice == NetworkChoice::Isolated, "through the proxy alone: {said}");
+        let container = see::inspect(Engine::shared(), &agents_container(&moving).await).await;
+        let mode = container.host_config.unwrap().network_mode.unwrap();
+        assert_eq!(mode.replace("podman", "bridge"), network, "{choice:?}: never the other machine's own network");
+        let tried = moving.until_fact("Network", "Tried from inside").await;
+        assert!(tried.contains("loopback is"), "and it is told: {tried}");
         moving.quit().await;
     }
-    assert!(api.accept().is_err(), "nobody was led to the port");
 }
 
 /// The id of the container that a tab's agent is in; the companion is another.

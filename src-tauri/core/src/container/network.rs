@@ -2,6 +2,7 @@
 //! it has started, gone when it is. It knows neither tabs nor what the agent says.
 
 pub mod allow;
+mod carried;
 mod ear;
 mod inside;
 mod isolated;
@@ -10,7 +11,7 @@ pub mod proxy;
 mod relay;
 pub mod rewrite;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use super::spec::{ExtraMount, MountSource, Network, Wish};
 use crate::failure::{Code, Failure};
 use crate::settings::container::NetworkChoice;
 use allow::{Allowed, Target};
+use carried::Serve;
 use ear::{Ear, Guest};
 use inside::{Folder, PROXY_PORT};
 use isolated::Isolated;
@@ -58,14 +60,6 @@ pub enum NetworkError {
     /// Not with this engine.
     #[error("{0}")]
     Impossible(String),
-    /// Services of this machine are wanted on another one.
-    #[error("{named}, and {engine} is on another machine, whose containers do not come to this one's loopback")]
-    TooFar {
-        /// By which variables, and at which ports.
-        named: String,
-        /// The engine.
-        engine: String,
-    },
     /// The engine would not do its part.
     #[error("{doing} failed: {cause}")]
     Engine {
@@ -106,9 +100,6 @@ impl From<&NetworkError> for Failure {
             NetworkError::Impossible(_) | NetworkError::Listen { .. } => {
                 "Choose another network or another engine in the settings, then press Retry."
             }
-            NetworkError::TooFar { .. } => {
-                "Give those variables an address that the other machine reaches, or choose an engine on this machine in the settings; then press Retry."
-            }
             NetworkError::Forwarder { .. } => {
                 "Use an image with node on its PATH, or choose another network or another engine in the settings; then press Retry."
             }
@@ -133,6 +124,8 @@ enum Way {
     Gateway(IpAddr),
     /// By sockets in a folder.
     Sockets(Folder),
+    /// By the streams of a command inside, because the engine alone comes to the container.
+    Carried,
 }
 
 /// A container's network and all that leads from it. Dropped, all of it ends.
@@ -142,12 +135,14 @@ pub struct Held {
     host: HostNetwork,
     way: Way,
     network: Option<Isolated>,
+    /// Those of its proxy, where it is isolated.
+    rules: Option<Rules>,
     /// The proxy's address as the container knows it.
     proxy: Option<String>,
     /// The ports of this machine's loopback that are led to, and how the container calls them.
     relays: BTreeMap<u16, (String, u16)>,
     /// Those that are wanted.
-    ports: Vec<u16>,
+    ports: BTreeSet<u16>,
     /// Where we listen in the container's network.
     ours: Vec<SocketAddr>,
     guest: Guest,
@@ -199,64 +194,27 @@ enum Route {
     Gateway,
     /// [`Way::Sockets`].
     Sockets,
-}
-
-/// Why there is no route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum NoRoute {
-    /// An isolated network in a virtual machine.
-    Virtual,
-    /// An isolated network on another machine.
-    Elsewhere,
-    /// Ports of this machine on another one.
-    TooFar,
+    /// [`Way::Carried`].
+    Carried,
 }
 
 impl Route {
     /// The route at an engine whose host network is `host`. `local`: the agent's variables name ports of this machine's
     /// loopback. `forwards`: the image has what passes connections on inside.
-    fn of(
-        about: &About,
-        host: HostNetwork,
-        choice: NetworkChoice,
-        local: bool,
-        forwards: bool,
-    ) -> Result<Self, NoRoute> {
+    fn of(about: &About, host: HostNetwork, choice: NetworkChoice, local: bool, forwards: bool) -> Self {
         match (choice, host) {
-            (NetworkChoice::Isolated, HostNetwork::Elsewhere) => Err(NoRoute::Elsewhere),
-            (NetworkChoice::Isolated, HostNetwork::Machines) => Err(NoRoute::Virtual),
+            // No socket of this machine's is there.
+            (NetworkChoice::Isolated, HostNetwork::Elsewhere | HostNetwork::Machines) => Self::Carried,
             // A network has a gateway, at which all of this machine is that listens everywhere: none is tighter.
-            (NetworkChoice::Isolated, _) if !forwards && quirks::has_internal_gateways(about) => Ok(Self::Gateway),
-            (NetworkChoice::Isolated, _) => Ok(Self::Sockets),
-            (NetworkChoice::Host, HostNetwork::Ours) => Ok(Self::None),
-            _ if !local => Ok(Self::None),
+            (NetworkChoice::Isolated, _) if !forwards && quirks::has_internal_gateways(about) => Self::Gateway,
+            (NetworkChoice::Isolated, _) => Self::Sockets,
+            (NetworkChoice::Host, HostNetwork::Ours) => Self::None,
+            _ if !local => Self::None,
             // Its gateway's address may well be one of this machine's too, where a stranger would be listened for.
-            (_, HostNetwork::Elsewhere) => Err(NoRoute::TooFar),
-            (_, HostNetwork::Machines) => Ok(Self::Engine),
-            (NetworkChoice::Bridge, _) if quirks::has_gateways(about) => Ok(Self::Gateway),
-            _ => Ok(Self::Sockets),
-        }
-    }
-}
-
-impl NoRoute {
-    fn at(self, engine: &Engine, ports: &BTreeMap<u16, Vec<String>>) -> NetworkError {
-        let (name, address) = (&engine.about().name, engine.address());
-        match self {
-            Self::Virtual => NetworkError::Impossible(format!(
-                "{name} runs containers in a virtual machine, in whose networks Gemra has no address to listen at"
-            )),
-            Self::Elsewhere => NetworkError::Impossible(format!(
-                "The only way out of an isolated network leads through Gemra on this machine, and {name} at {address} is on another one"
-            )),
-            Self::TooFar => {
-                let named = ports.iter().map(|(port, names)| {
-                    let verb = if names.len() == 1 { "names" } else { "name" };
-                    format!("{} {verb} port {port} of this machine's loopback", names.join(" and "))
-                });
-                let named = named.collect::<Vec<_>>().join(", ");
-                NetworkError::TooFar { named, engine: format!("{name} at {address}") }
-            }
+            (_, HostNetwork::Elsewhere) => Self::Carried,
+            (_, HostNetwork::Machines) => Self::Engine,
+            (NetworkChoice::Bridge, _) if quirks::has_gateways(about) => Self::Gateway,
+            _ => Self::Sockets,
         }
     }
 }
@@ -272,16 +230,16 @@ pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError>
     let ports = rewrite::ports(&variables, !isolated);
     let (about, host) = (engine.about(), engine.host_network());
     let route = Route::of(about, host, choice, !ports.is_empty(), forwards);
-    let route = route.map_err(|none| none.at(engine, &ports))?;
     let end = CancellationToken::new();
     let mut held = Held {
         choice,
         host,
         way: Way::None,
         network: None,
+        rules: None,
         proxy: None,
         relays: BTreeMap::new(),
-        ports: ports.into_keys().collect(),
+        ports,
         ours: Vec::new(),
         guest: Guest::default(),
         _guard: end.clone().drop_guard(),
@@ -290,6 +248,7 @@ pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError>
     held.way = match route {
         Route::None => Way::None,
         Route::Engine => Way::Engine,
+        Route::Carried => Way::Carried,
         Route::Sockets => {
             Way::Sockets(Folder::make(folder.clone()).map_err(|source| NetworkError::Folder { path: folder, source })?)
         }
@@ -305,7 +264,8 @@ pub async fn hold(engine: &Engine, wanted: Wanted) -> Result<Held, NetworkError>
         rules.upstream = Upstream::of(&variables).map_err(|error| NetworkError::Impossible(error.to_string()))?;
         let (given, apis) = (Arc::clone(&rules.allowed), rewrite::apis(&variables));
         rules.allowed = Arc::new(move || apis.iter().fold(given(), Allowed::and));
-        held.open_proxy(rules).await?;
+        held.open_proxy(&rules).await?;
+        held.rules = Some(rules);
     }
     Ok(held)
 }
@@ -315,7 +275,7 @@ impl Held {
     pub fn apply(&self, wish: &mut Wish) {
         wish.network = match (self.choice, &self.network) {
             // Whoever passes connections on listens on the loopback inside, which is to be the container's own.
-            (NetworkChoice::Host, _) if matches!(self.way, Way::Sockets(_)) => Network::Bridge,
+            (NetworkChoice::Host, _) if self.is_bridged() => Network::Bridge,
             (NetworkChoice::Host, _) => Network::Host,
             (NetworkChoice::Bridge, _) => Network::Bridge,
             (NetworkChoice::Isolated, Some(_)) => Network::Isolated,
@@ -324,7 +284,7 @@ impl Held {
         wish.network_name = self.network.as_ref().map(|network| network.name.clone());
         wish.host_address = match &self.way {
             Way::Gateway(address) => Some(*address),
-            Way::None | Way::Engine | Way::Sockets(_) => None,
+            Way::None | Way::Engine | Way::Sockets(_) | Way::Carried => None,
         };
         if let Way::Sockets(folder) = &self.way {
             let source = MountSource::Path(folder.shared());
@@ -366,14 +326,24 @@ impl Held {
                     let ear = folder.listen(&name);
                     let ear = ear.map_err(|source| NetworkError::Folder { path: folder.shared(), source })?;
                     ear.listen(self.end.clone(), move |client| relay::serve(port, client));
-                    // Privileged ports are nobody's inside.
-                    let own = if port < 1024 { port + 40_000 } else { port };
+                    let own = own(port);
                     sockets.insert(own, name);
                     self.relays.insert(port, ("127.0.0.1".to_owned(), own));
                 }
                 if !sockets.is_empty() {
                     inside::forward(engine, id, &sockets).await?;
                 }
+            }
+            Way::Carried => {
+                let mut served: BTreeMap<u16, Serve> = BTreeMap::new();
+                if let Some(rules) = self.rules.clone() {
+                    served.insert(PROXY_PORT, Arc::new(move |client| Box::pin(proxy::serve(rules.clone(), client))));
+                }
+                for port in self.ports.iter().copied() {
+                    served.insert(own(port), Arc::new(move |client| Box::pin(relay::serve(port, client))));
+                    self.relays.insert(port, ("127.0.0.1".to_owned(), own(port)));
+                }
+                carried::carry(engine, id, served, self.end.clone()).await?;
             }
         }
         Ok(())
@@ -399,6 +369,11 @@ impl Held {
         self.choice == NetworkChoice::Host && matches!(self.way, Way::None) && !self.ports.is_empty()
     }
 
+    /// True where it is on the bridge though the host's network is wished for, which is not this machine's.
+    pub fn is_bridged(&self) -> bool {
+        self.choice == NetworkChoice::Host && matches!(self.way, Way::Sockets(_) | Way::Carried)
+    }
+
     /// True where the engine is relied on to lead to this machine's loopback by itself.
     pub fn is_led(&self) -> bool {
         matches!(self.way, Way::Engine)
@@ -408,7 +383,7 @@ impl Held {
     pub fn gateway(&self) -> Option<IpAddr> {
         match &self.way {
             Way::Gateway(address) => Some(*address),
-            Way::None | Way::Engine | Way::Sockets(_) => None,
+            Way::None | Way::Engine | Way::Sockets(_) | Way::Carried => None,
         }
     }
 
@@ -430,7 +405,7 @@ impl Held {
         }
     }
 
-    async fn open_proxy(&mut self, rules: Rules) -> Result<(), NetworkError> {
+    async fn open_proxy(&mut self, rules: &Rules) -> Result<(), NetworkError> {
         let ear = match &self.way {
             Way::Gateway(gateway) => {
                 let gateway = *gateway;
@@ -444,11 +419,21 @@ impl Held {
                 self.proxy = Some(format!("http://127.0.0.1:{PROXY_PORT}"));
                 folder.listen("proxy").map_err(|source| NetworkError::Folder { path: folder.shared(), source })?
             }
+            Way::Carried => {
+                self.proxy = Some(format!("http://127.0.0.1:{PROXY_PORT}"));
+                return Ok(());
+            }
             Way::None | Way::Engine => return Ok(()),
         };
+        let rules = rules.clone();
         ear.listen(self.end.clone(), move |client| proxy::serve(rules.clone(), client));
         Ok(())
     }
+}
+
+/// Where a port of this machine's loopback is inside: privileged ones are nobody's there.
+fn own(port: u16) -> u16 {
+    if port < 1024 { port + 40_000 } else { port }
 }
 
 /// The variables by which programs find the proxy. No secret is in them.
@@ -512,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn every_engine_has_its_way_to_this_machine_or_says_why_not() {
+    fn every_engine_has_its_way_to_this_machine() {
         use HostNetwork::{Elsewhere, Engines, Machines, Ours};
         use NetworkChoice::{Bridge, Host, Isolated};
         let about = |podman, rootless, virtual_machine| About { podman, rootless, virtual_machine, ..About::default() };
@@ -525,16 +510,15 @@ mod tests {
             ("Docker elsewhere", about(false, false, false), true, Elsewhere),
             ("rootless Podman elsewhere", about(true, true, true), true, Elsewhere),
         ];
-        let (gateway, sockets, engine) = (Ok(Route::Gateway), Ok(Route::Sockets), Ok(Route::Engine));
-        let (none, far, away) = (Ok(Route::None), Err(NoRoute::TooFar), Err(NoRoute::Elsewhere));
-        let inside = Err(NoRoute::Virtual);
+        let (none, gateway, sockets) = (Route::None, Route::Gateway, Route::Sockets);
+        let (engine, carried) = (Route::Engine, Route::Carried);
         // Where ports of this machine's loopback are named; in the isolated one with something that forwards, and without.
         let routes = [
-            (Host, true, true, [none, sockets, none, none, engine, far, far]),
-            (Bridge, true, true, [gateway, sockets, gateway, sockets, engine, far, far]),
-            (Isolated, true, true, [sockets, sockets, sockets, sockets, inside, away, away]),
-            (Isolated, true, false, [gateway, sockets, sockets, sockets, inside, away, away]),
-            (Isolated, false, true, [sockets, sockets, sockets, sockets, inside, away, away]),
+            (Host, true, true, [none, sockets, none, none, engine, carried, carried]),
+            (Bridge, true, true, [gateway, sockets, gateway, sockets, engine, carried, carried]),
+            (Isolated, true, true, [sockets, sockets, sockets, sockets, carried, carried, carried]),
+            (Isolated, true, false, [gateway, sockets, sockets, sockets, carried, carried, carried]),
+            (Isolated, false, true, [sockets, sockets, sockets, sockets, carried, carried, carried]),
             (Host, false, true, [none; 7]),
             (Bridge, false, false, [none; 7]),
         ];

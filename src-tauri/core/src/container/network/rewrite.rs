@@ -1,7 +1,7 @@
 //! Addresses in variables that mean this machine, and mean the container itself once they are inside: found, and said
 //! so that they mean this machine again. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::allow::Target;
 
@@ -26,16 +26,14 @@ fn concerns(name: &str, proxies: bool) -> bool {
     (name.starts_with("ANTHROPIC_") && name.ends_with("_URL")) || (proxies && PROXIES.contains(&name))
 }
 
-/// The ports of this machine's loopback that the variables name, and which ones do.
-pub(super) fn ports(variables: &BTreeMap<String, String>, proxies: bool) -> BTreeMap<u16, Vec<String>> {
+/// The ports of this machine's loopback that the variables name.
+pub(super) fn ports(variables: &BTreeMap<String, String>, proxies: bool) -> BTreeSet<u16> {
     let concerned = variables.iter().filter(|(name, _)| concerns(name, proxies));
-    let mut all: BTreeMap<u16, Vec<String>> = BTreeMap::new();
-    for (name, value) in concerned {
-        if let Some(parts) = parts(value).filter(|parts| is_local(parts.host)) {
-            all.entry(parts.port).or_default().push(name.clone());
-        }
-    }
-    all
+    concerned
+        .filter_map(|(_, value)| parts(value))
+        .filter(|parts| is_local(parts.host))
+        .map(|parts| parts.port)
+        .collect()
 }
 
 /// The hosts of the model's API that the variables name and that are not this machine.
@@ -145,9 +143,8 @@ mod tests {
     fn ports_and_hosts_are_found() {
         let mut all = variables("ANTHROPIC_BASE_URL", "http://localhost:4000/v1");
         all.insert("HTTPS_PROXY".to_owned(), "http://127.0.0.1:3128".to_owned());
-        let (proxy, api) = (vec!["HTTPS_PROXY".to_owned()], vec!["ANTHROPIC_BASE_URL".to_owned()]);
-        assert_eq!(ports(&all, true), BTreeMap::from([(3128, proxy), (4000, api.clone())]), "with the proxies");
-        assert_eq!(ports(&all, false), BTreeMap::from([(4000, api)]), "and without");
+        assert_eq!(ports(&all, true), BTreeSet::from([3128, 4000]), "with the proxies");
+        assert_eq!(ports(&all, false), BTreeSet::from([4000]), "and without");
         assert!(apis(&all).is_empty(), "this machine is no host of its own");
         for (url, expected) in [
             ("https://llm.example.org/x", "llm.example.org:443"),

@@ -48,7 +48,7 @@ impl Network {
         let surroundings = &order.surroundings;
         let choice = surroundings.settings().wishes(order.workspace.path()).network.unwrap_or_default();
         let api = network::apis(&variables).into_iter().next().unwrap_or_else(usual_api);
-        let forwards = choice == NetworkChoice::Isolated && forwards(order, image).await?;
+        let forwards = choice == NetworkChoice::Isolated && forwards(order, image, &news).await?;
         let wanted = Wanted {
             choice,
             short_id: short_id.to_owned(),
@@ -171,7 +171,8 @@ impl Network {
 }
 
 /// Whether the image has what passes connections on inside.
-async fn forwards(order: &Order, image: &Image) -> Result<bool, Failure> {
+async fn forwards(order: &Order, image: &Image, news: &impl Fn(News)) -> Result<bool, Failure> {
+    news(News::Phase("Looking what the image has for its network".to_owned()));
     let question = Question {
         name: image.name.clone(),
         id: image.name.clone(),
@@ -229,6 +230,10 @@ fn name(choice: NetworkChoice) -> &'static str {
 /// What is in effect, as far as it is known without a try.
 fn in_words(held: &Held) -> String {
     let mut words = match held.choice() {
+        NetworkChoice::Host if held.is_bridged() => {
+            "bridge, instead of host: the engine's host network is not this machine's, a port of whose loopback is needed; the outside can be reached"
+                .to_owned()
+        }
         NetworkChoice::Host => match held.host() {
             HostNetwork::Ours => "host: everything that listens on this machine can be reached",
             HostNetwork::Engines => {
