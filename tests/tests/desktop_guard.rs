@@ -125,6 +125,34 @@ async fn a_change_outlives_a_closed_tab_and_a_kill() {
     assert!(!project.join(".envrc").exists(), "it was brought back");
 }
 
+#[tokio::test]
+async fn a_tab_in_a_folder_below_is_asked_what_the_container_above_has_written() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let project = repository(&home);
+    let below = project.join("sub");
+    fs::create_dir_all(&below).expect("the folder is ours");
+    let options = Options::real(&[project.clone(), below.clone()]).engine();
+    let app = App::launch("guard-below", &home, &api, &options).await;
+    app.activate(0).await;
+    app.enter().await;
+    runs(&app, "printf '#!/bin/sh\nevil\n' > .git/hooks/post-checkout; echo '{}' > sub/.mcp.json").await;
+    app.activate(1).await;
+    app.until_container("off", SOON).await;
+    app.send("say: this waits").await;
+    let shown = asked(&app).await;
+    for words in ["post-checkout", "evil", ".mcp.json"] {
+        assert!(shown.contains(words), "{words} is shown in the tab below: {shown}");
+    }
+    app.until_gone("stream-json", LONG).await;
+    assert!(!app.page().await.entries.iter().any(|entry| entry.text.contains("this waits") && !entry.queued));
+    app.screenshot("guard-below").await;
+    app.click("guard-revert").await;
+    app.until_entry("assistant", "this waits", LONG).await;
+    assert!(!below.join(".mcp.json").exists(), "what was new is gone");
+    assert!(!project.join(".git/hooks/post-checkout").exists(), "in the repository above too");
+}
+
 /// Whether there is a file of this name anywhere in a folder.
 fn find(folder: &Path, name: &str) -> bool {
     fs::read_dir(folder).expect("the folder is there").flatten().any(|entry| {

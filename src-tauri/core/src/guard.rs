@@ -113,7 +113,7 @@ impl Baseline {
     /// # Errors
     /// [`GuardError::File`].
     pub(crate) fn take(roots: &[PathBuf]) -> Result<Self, GuardError> {
-        let Found { mut files, configs, named, .. } = look::collect(roots)?;
+        let Found { mut files, configs, named, .. } = look::collect(roots, [])?;
         // What was not looked at is no better known because that is always so: it is asked about each time.
         files.retain(|_, kept| !matches!(kept, Kept::Unseen { .. }));
         Ok(Self { roots: roots.to_vec(), files, configs, named })
@@ -124,7 +124,7 @@ impl Baseline {
     /// # Errors
     /// [`GuardError::File`].
     pub(crate) fn inherit(&mut self, older: &Self) -> Result<(), GuardError> {
-        let now = look::collect(&older.roots)?;
+        let now = look::collect(&older.roots, older.files.keys())?;
         let both = now.files.keys().chain(older.files.keys()).filter(|path| reach::is_within(&self.roots, path));
         for path in both {
             match older.files.get(path) {
@@ -142,7 +142,7 @@ impl Baseline {
     /// # Errors
     /// [`GuardError::File`].
     pub(crate) fn changes(&self) -> Result<Vec<Change>, GuardError> {
-        Ok(self.compared(&look::collect(&self.roots)?))
+        Ok(self.compared(&look::collect(&self.roots, self.files.keys())?))
     }
 
     fn compared(&self, now: &Found) -> Vec<Change> {
@@ -159,7 +159,7 @@ impl Baseline {
     /// # Errors
     /// [`GuardError::File`].
     pub(crate) fn keep(&mut self, shown: &[Change]) -> Result<(), GuardError> {
-        let mut now = look::collect(&self.roots)?;
+        let mut now = look::collect(&self.roots, self.files.keys())?;
         for change in shown {
             if seen(now.files.get(&change.path)) != change.seen {
                 continue;
@@ -181,7 +181,7 @@ impl Baseline {
     /// [`GuardError`] for the first that cannot be brought back; the others are.
     pub(crate) fn revert(&self, shown: &[Change], aside: &Path) -> Result<(), GuardError> {
         let shown = |change: &Change| shown.iter().any(|known| known.path == change.path);
-        let now = look::collect(&self.roots)?;
+        let now = look::collect(&self.roots, self.files.keys())?;
         let mut done = Ok(());
         // A link comes before what lies behind it, so that it is gone when that is written.
         for (number, change) in self.compared(&now).into_iter().filter(shown).enumerate() {
@@ -190,7 +190,7 @@ impl Baseline {
             }
         }
         // What is only named by another one is no change any more where that is what it was.
-        let left = look::collect(&self.roots)?;
+        let left = look::collect(&self.roots, self.files.keys())?;
         let unknown =
             self.compared(&left).into_iter().find(|change| shown(change) && self.is_unknown(&change.path, &left));
         done.and(unknown.map_or(Ok(()), |change| Err(GuardError::Unknown(change.path))))

@@ -296,13 +296,12 @@ mod tests {
             Some((key, value)) => Setting { key: key.to_owned(), value: Some(value.to_owned()) },
             None => Setting { key: entry.to_owned(), value: None },
         };
-        done.succeeded().then(|| done.stdout.split_terminator('\0').map(one).collect())
+        done.succeeded().then(|| done.stdout.trim_end_matches('\n').split_terminator('\0').map(one).collect())
     }
 
-    /// Older ones make one blank of several.
+    /// Older ones make one blank of several, and we read a program's words line by line.
     fn with_single_blanks(settings: Vec<Setting>) -> Vec<Setting> {
-        let single =
-            |value: String| value.split([' ', '\t']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+        let single = |value: String| value.split_ascii_whitespace().collect::<Vec<_>>().join(" ");
         settings.into_iter().map(|one| Setting { value: one.value.map(single), ..one }).collect()
     }
 

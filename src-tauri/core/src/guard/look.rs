@@ -26,7 +26,7 @@ const FILES: [&str; 11] = [
     "lefthook-local.yaml",
 ];
 /// Folders of which everything counts.
-const FOLDERS: [&str; 2] = [".husky", ".githooks"];
+const FOLDERS: [&str; 3] = [".husky", ".githooks", ".lefthook"];
 /// Folders of which a few files and folders count.
 const PARTS: [(&str, &[&str], &[&str]); 2] = [
     (".claude", &["settings.json", "settings.local.json"], &["hooks", "skills", "agents", "commands"]),
@@ -55,11 +55,14 @@ pub(super) struct Found {
     pub(super) only_named: BTreeSet<PathBuf>,
 }
 
-/// Reads every guarded file in these folders, or these files themselves.
+/// Reads every guarded file in these folders, or these files themselves, and those that are known to have been one.
 ///
 /// # Errors
 /// [`GuardError::File`] where the system would not let us look.
-pub(super) fn collect(roots: &[PathBuf]) -> Result<Found, GuardError> {
+pub(super) fn collect<'k>(
+    roots: &[PathBuf],
+    known: impl IntoIterator<Item = &'k PathBuf>,
+) -> Result<Found, GuardError> {
     let mut look = Look::new(roots);
     for root in roots {
         // What lies within another one is looked at with that.
@@ -73,7 +76,20 @@ pub(super) fn collect(roots: &[PathBuf]) -> Result<Found, GuardError> {
             _ => look.at(root)?,
         }
     }
+    // Nothing may look as if it were gone only because nobody names it any more.
+    for path in known {
+        look.at(path)?;
+    }
     look.programs()?;
+    if let Some(folder) = look.passed_over.take() {
+        let root = roots.iter().find(|root| folder.starts_with(root)).unwrap_or(&folder).clone();
+        let why = format!(
+            "There is more here than Gemra looks through. It has not looked at {}, nor at what lies deeper. Look \
+             yourself, and then keep this.",
+            folder.display()
+        );
+        look.found.files.insert(root, Kept::Unseen { why });
+    }
     Ok(look.found)
 }
 
@@ -85,6 +101,8 @@ struct Look<'a> {
     /// Repositories, links resolved.
     repositories: BTreeSet<PathBuf>,
     budget: Budget,
+    /// The first folder that was not looked at, or not whole, because it would have been too many.
+    passed_over: Option<PathBuf>,
     /// How much may still be looked at.
     folders: usize,
     entries: usize,
@@ -112,6 +130,7 @@ impl<'a> Look<'a> {
             walked: BTreeSet::new(),
             repositories: BTreeSet::new(),
             budget: Budget::default(),
+            passed_over: None,
             folders: most_folders(),
             entries: MOST_ENTRIES,
             files: MOST_FILES,
@@ -136,16 +155,6 @@ impl<'a> Look<'a> {
             // In an order of their own, so that two looks stop at the same one.
             below.sort_unstable();
             level = below;
-            if self.folders == 0 || self.entries == 0 {
-                let Some((next, _)) = level.first() else { break };
-                let why = format!(
-                    "There is more here than Gemra looks through. It has not looked at {}, nor at what \
-                                   lies deeper. Look yourself, and then keep this.",
-                    next.display()
-                );
-                self.found.files.insert(root.to_path_buf(), Kept::Unseen { why });
-                break;
-            }
         }
         Ok(())
     }
@@ -153,6 +162,7 @@ impl<'a> Look<'a> {
     /// What is in a folder; `None` where nobody can look, or it is gone.
     fn list(&mut self, folder: &Path) -> Option<Listed> {
         if self.folders == 0 || self.entries == 0 {
+            self.passed_over.get_or_insert_with(|| folder.to_path_buf());
             return None;
         }
         self.folders -= 1;
@@ -173,6 +183,7 @@ impl<'a> Look<'a> {
                 }
             };
             if self.entries == 0 {
+                self.passed_over.get_or_insert_with(|| folder.to_path_buf());
                 break;
             }
             self.entries -= 1;
@@ -438,8 +449,10 @@ fn is_sample(path: &Path) -> bool {
 
 /// A worktree's pointer to its repository, where it points to the one that it lies in.
 fn is_usual_commondir(path: &Path) -> bool {
+    let is_worktree = || path.ancestors().nth(2).and_then(Path::file_name).is_some_and(|name| name == "worktrees");
     let is_small = || path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < 64);
     path.file_name().is_some_and(|name| name == "commondir")
+        && is_worktree()
         && is_small()
         && std::fs::read(path).is_ok_and(|text| text.trim_ascii() == b"../..")
 }

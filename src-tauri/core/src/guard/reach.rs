@@ -8,9 +8,9 @@ use super::{config, names};
 /// How large a file of git's may be that is read here, in bytes.
 const LARGEST: u64 = 1024 * 1024;
 
-/// True where one of these folders lies within one of those, or the other way round.
-pub(crate) fn overlap(these: &[PathBuf], those: &[PathBuf]) -> bool {
-    these.iter().any(|this| those.iter().any(|that| this.starts_with(that) || that.starts_with(this)))
+/// True where one of some folders lies within one of the others, or the other way round.
+pub(crate) fn overlap(some: &[PathBuf], others: &[PathBuf]) -> bool {
+    some.iter().any(|one| others.iter().any(|other| one.starts_with(other) || other.starts_with(one)))
 }
 
 /// True where a path is one of these folders or lies within one.

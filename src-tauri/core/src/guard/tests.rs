@@ -63,6 +63,7 @@ fn what_the_host_would_execute_is_told_and_nothing_else() {
         (".git/hooks/evil.sample/x", "evil", true),
         (".git/worktrees/a/commondir", "../..\n", false),
         (".git/worktrees/a/commondir", "/workspace/evil\n", true),
+        (".git/commondir", "../..\n", true),
         (".git/modules/sub/config", "[core]\n\tworktree = ../../../sub\n", false),
         (".husky/x.sample", "evil", true),
         (".git/modules/sub/config", "[core]\n\tworktree = ../../../../elsewhere\n", true),

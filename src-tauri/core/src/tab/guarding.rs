@@ -193,11 +193,12 @@ fn told(answer: &Answer, what: Option<&str>, aside: Option<&Path>) -> (String, O
 
 impl From<&GuardError> for Failure {
     fn from(error: &GuardError) -> Self {
-        Self::new(
-            Code::GuardFailed,
-            "Files that run on this machine cannot be checked",
-            format!("{error}."),
-            "See that the file can be read and written, then press Retry or Use host.",
-        )
+        let action = match error {
+            GuardError::File { .. } => "See that the file can be read and written, then press Retry or Use host.",
+            GuardError::TooLarge(_) | GuardError::Unknown(_) | GuardError::Elsewhere(_) => {
+                "Look at it and mend it yourself, then press Retry or Use host; you can also keep it."
+            }
+        };
+        Self::new(Code::GuardFailed, "Files that run on this machine cannot be checked", format!("{error}."), action)
     }
 }

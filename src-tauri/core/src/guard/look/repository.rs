@@ -93,7 +93,10 @@ impl Look<'_> {
             if ["HEAD", "config", "hooks", "modules"].iter().any(|name| holds(&name)) {
                 self.repository(&inner, None)?;
             }
-            self.modules(&inner, depth + 1)?;
+            // A module lies in another one only where that says so.
+            if !reach::is_repository(&inner) {
+                self.modules(&inner, depth + 1)?;
+            }
         }
         Ok(())
     }

@@ -55,6 +55,13 @@ fn what_included_settings_name_counts_too() {
 }
 
 #[test]
+fn what_is_not_named_any_more_is_not_gone() {
+    let (_folder, project, store) = project(&[(".mcp.json", "{\"command\": \"./run.sh\"}"), ("run.sh", "mine\n")]);
+    put(&project.join(".mcp.json"), "{}");
+    assert_eq!(names(&check(&store, &project, false), &project), [".mcp.json"], "it is still there");
+}
+
+#[test]
 fn data_that_is_named_is_no_program() {
     let (_folder, project, store) = project(&[
         (".vscode/settings.json", "{\"rust-analyzer.linkedProjects\": [\"Cargo.toml\"], \"x\": \"src/main.rs\"}"),
