@@ -219,7 +219,7 @@ impl Actor {
     /// when it has answered from a container.
     pub(super) fn launches(&mut self, place: Place) -> Launched {
         let wishes = self.surroundings.settings().wishes(self.workspace.path());
-        self.mode = self.modes.at(place, &wishes, self.mode);
+        self.mode = self.modes.at(place, &wishes);
         let mode = if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode };
         Launched { model: self.chosen_model.clone(), mode }
     }

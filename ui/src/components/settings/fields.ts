@@ -284,8 +284,8 @@ export const FIELDS: readonly Field[] = [
     name: "In a container",
     kind: "choice",
     choices: [...ASKING, { value: "bypassPermissions", name: "Bypass" }],
-    usual: "as before the move",
-    words: "How an agent begins there. Bypass never asks, and stays behind on the way back.",
+    usual: "ask",
+    words: "How an agent begins there, whatever it may on this machine. Bypass never asks.",
   },
   {
     key: "github",
