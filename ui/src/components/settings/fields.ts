@@ -135,8 +135,8 @@ export const FIELDS: readonly Field[] = [
     kind: "number",
     unit: "seconds",
     whole: true,
-    usual: "30",
-    words: "After that the start counts as failed.",
+    usual: "60",
+    words: "How long the engine may take to start a container. What comes before, and the agent in it, have their own time.",
   },
   {
     key: "buildSilentMinutes",
@@ -146,7 +146,7 @@ export const FIELDS: readonly Field[] = [
     unit: "minutes",
     whole: true,
     usual: "10",
-    words: "A build that says nothing for so long counts as stuck.",
+    words: "A build that says nothing for so long counts as stuck. All of it may take two hours.",
   },
   {
     key: "network",
