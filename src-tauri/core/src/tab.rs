@@ -3,6 +3,7 @@
 
 mod actor;
 mod agent;
+mod auditing;
 mod flip;
 mod guarding;
 mod install;

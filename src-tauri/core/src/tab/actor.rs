@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::agent::{Launched, Slot};
+use super::auditing::Unasked;
 use super::flip::Flip;
 use super::guarding::Guarding;
 use super::living::Life;
@@ -119,6 +120,7 @@ pub(super) struct Actor {
     pub(super) usage: Usage,
     pub(super) guarding: Guarding,
     pub(super) life: Life,
+    pub(super) unasked: Unasked,
     /// Held while a container of the tab's may write to the workspace.
     pub(super) inside: Option<Inside>,
     /// True where the last run cut a turn off and none has begun since.
@@ -198,6 +200,7 @@ impl Actor {
             life: Life::default(),
             inside: None,
             interrupted: false,
+            unasked: Unasked::default(),
             opened: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0)),

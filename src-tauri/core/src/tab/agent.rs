@@ -417,6 +417,7 @@ impl Actor {
                 if let Some(unsynced) = self.flip.syncing.failure.take() {
                     left = format!("{left} {}: {}", unsynced.title, unsynced.cause);
                 }
+        self.audits_no_more();
                 self.on_container_agent_gone(Failure { cause: failure.cause + &left, ..failure }, exit.left);
             }
         }

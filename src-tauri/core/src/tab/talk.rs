@@ -190,7 +190,7 @@ impl Actor {
                     running.came_back(call);
                 }
                 self.trying_again(None);
-                self.writes_down(&seen);
+                self.audits(&seen, at);
                 self.transcript.apply(seen, at);
             }
         }
@@ -226,6 +226,7 @@ impl Actor {
     }
 
     fn on_turn_ended(&mut self, end: TurnEnd) {
+        self.audits_no_more();
         let TurnEnd { outcome, usage } = end;
         let leaving = self.slot.running().is_some_and(|running| running.is_leaving());
         if outcome == Outcome::SessionMissing {
