@@ -25,6 +25,7 @@ use super::engine::quirks::{self, Lack};
 use super::engine::{self, Engine, question};
 use super::labels;
 use super::spec::{Plan, SpecError, wrapper};
+use crate::process::ladder::Ladder;
 use crate::process::lines::Tail;
 use crate::process::{Input, Process, STDERR_TAIL, Stop};
 use supervise::{Happened, Watched};
@@ -323,7 +324,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             engine: Arc::clone(&self.engine),
             id: id.to_owned(),
             input: input.clone(),
-            requests,
+            ladder: Ladder::of(requests),
             ended,
             reader,
             happened,

@@ -137,6 +137,8 @@ pub(super) struct Actor {
     recorded: Option<Run>,
     /// Whoever waits for the end of the tab; nobody does while it is open.
     closing: Vec<oneshot::Sender<()>>,
+    /// By when that end has to come, where the app ends too.
+    pub(super) ends_by: Option<Instant>,
 }
 
 /// Why the actor woke.
@@ -198,9 +200,9 @@ impl Actor {
             usage: Usage::default(),
             guarding: Guarding::Idle,
             life: Life::default(),
+            unasked: Unasked::default(),
             inside: None,
             interrupted: false,
-            unasked: Unasked::default(),
             opened: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(0)),
@@ -210,6 +212,7 @@ impl Actor {
             told_at: Instant::now(),
             recorded: None,
             closing: Vec::new(),
+            ends_by: None,
         };
         actor.take_up(left);
         (actor, receiver)
@@ -308,8 +311,9 @@ impl Actor {
                     title.clone_into(&mut self.title);
                 }
             }
-            Message::Close { reply } => {
+            Message::Close { reply, by } => {
                 self.closing.push(reply);
+                self.ends_by = by.or(self.ends_by);
                 // What the user closes is not taken up again, even if the app ends before the agent does.
                 self.surroundings.forgets_run(&self.id);
                 self.on_close();
