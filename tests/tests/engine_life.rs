@@ -438,6 +438,7 @@ async fn what_is_held_is_listed_and_only_what_is_ours_and_unused_goes() {
     assert!(find(Kind::Image, &tag(&unused)).is_some_and(|one| !one.used), "and one that is not");
     assert!(find(Kind::Container, &containers[0].name).is_some_and(|one| one.used), "the container is in use");
     assert!(find(Kind::Volume, &own).is_some_and(|one| !one.used), "a volume that nothing mounts");
+    assert!(find(Kind::Volume, &own).is_some_and(|one| one.size.is_some()), "with its size: {all:?}");
     assert!(find(Kind::Volume, &strange).is_none(), "what is not ours is not even listed");
     let shared = format!("gemra-claude-{}", wish.uid);
     assert!(

@@ -136,7 +136,8 @@ export const FIELDS: readonly Field[] = [
     unit: "seconds",
     whole: true,
     usual: "60",
-    words: "How long the engine may take to start a container. What comes before, and the agent in it, have their own time.",
+    words:
+      "How long the engine may take to start a container. What comes before, and the agent in it, have their own time.",
   },
   {
     key: "buildSilentMinutes",

@@ -443,7 +443,8 @@ function broken(hostAgent: boolean): FakeTab {
 }
 
 function leaving(): Scene {
-  const words = "Bringing back what the agents have written on another machine. Gemra ends when that is done.";
+  const words =
+    "Bringing back what the agents have written on another machine. Gemra ends when that is done.";
   const made = withTabs([conversation()]);
   return { ...made, window: { ...made.window, leaving: words } };
 }

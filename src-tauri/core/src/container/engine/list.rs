@@ -1,11 +1,13 @@
 //! The containers that an engine lists. Podman calls states what bollard does not know, for which it refuses the whole
-//! list; then the engine is asked once more, in plain words. It decides nothing by a state.
+//! list; then the engine is asked once more, in plain words, as others may ask it what bollard passes over. It decides
+//! nothing by a state.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::{Address, Engine};
@@ -57,7 +59,12 @@ async fn plainly(engine: &Engine, filters: &HashMap<String, Vec<String>>) -> std
         // Writing to a text cannot fail.
         let _ = write!(encoded, "%{byte:02X}");
     }
-    let question = format!("GET /containers/json?all=true&filters={encoded} HTTP/1.0\r\nHost: engine\r\n\r\n");
+    asked(engine, &format!("/containers/json?all=true&filters={encoded}")).await
+}
+
+/// What the engine answers to a plain question; `None` where there is no plain way to it.
+pub(crate) async fn asked<T: DeserializeOwned>(engine: &Engine, path: &str) -> std::io::Result<Option<T>> {
+    let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
     let answer = match engine.address() {
         #[cfg(unix)]
         Address::Unix(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
@@ -79,7 +86,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &str) ->
     Ok(answer)
 }
 
-fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
+fn read<T: DeserializeOwned>(answer: &[u8]) -> std::io::Result<T> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, body) = end.map_or((answer, &[][..]), |at| (&answer[..at], &answer[at + 4..]));
     let head = String::from_utf8_lossy(head);
@@ -98,11 +105,11 @@ mod tests {
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
         let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
             [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\"}]";
-        let found = read(answer).unwrap();
+        let found: Vec<Listed> = read(answer).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
-        let refused = read(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
+        let refused = read::<Vec<Listed>>(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
         assert!(refused.contains("500"), "{refused}");
-        assert!(read(b"").is_err(), "an answer that breaks off is none");
+        assert!(read::<Vec<Listed>>(b"").is_err(), "an answer that breaks off is none");
     }
 }
