@@ -28,13 +28,14 @@ fn count(number: u64) -> u32 {
 
 impl From<&WindowState> for wire::frames::WindowState {
     fn from(state: &WindowState) -> Self {
-        let WindowState { tabs, active, recent, settings, problems } = state;
+        let WindowState { tabs, active, recent, settings, problems, leaving } = state;
         Self {
             tabs: tabs.iter().map(Into::into).collect(),
             active: active.as_ref().map(ToString::to_string),
             recent: recent.iter().map(|path| path.display().to_string()).collect(),
             settings: settings.into(),
             problems: problems.iter().map(Into::into).collect(),
+            leaving: leaving.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             mac: cfg!(target_os = "macos"),
         }

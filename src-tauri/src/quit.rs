@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use gemra_core::app::App;
-use tauri::{AppHandle, RunEvent};
+use tauri::{AppHandle, Manager as _, RunEvent, WindowEvent};
 
 /// Ends core before the process ends.
 pub(crate) struct Quit {
@@ -17,18 +17,29 @@ impl Quit {
         Self { app, under_way: AtomicBool::new(false) }
     }
 
-    /// Holds the first wish to exit back until core has ended, and lets the second through, which is ours.
+    /// Holds the first wish to exit back until core has ended, and lets the second through, which is ours, or that of a
+    /// user who does not want to wait.
     pub(crate) fn on_event(&self, handle: &AppHandle, event: &RunEvent) {
-        let RunEvent::ExitRequested { api, .. } = event else { return };
-        if self.under_way.swap(true, Ordering::SeqCst) {
-            return;
+        match event {
+            RunEvent::WindowEvent { event: WindowEvent::CloseRequested { api, .. }, .. } => {
+                // The window stays for what it may have to say.
+                api.prevent_close();
+                handle.exit(0);
+            }
+            RunEvent::ExitRequested { api, .. } if !self.under_way.swap(true, Ordering::SeqCst) => {
+                api.prevent_exit();
+                let (app, handle) = (Arc::clone(&self.app), handle.clone());
+                if !app.brings_back() {
+                    // It is done in a moment, which is no sight.
+                    handle.webview_windows().values().for_each(|window| drop(window.hide()));
+                }
+                tauri::async_runtime::spawn(async move {
+                    app.quit().await;
+                    handle.exit(0);
+                });
+            }
+            _ => {}
         }
-        api.prevent_exit();
-        let (app, handle) = (Arc::clone(&self.app), handle.clone());
-        tauri::async_runtime::spawn(async move {
-            app.quit().await;
-            handle.exit(0);
-        });
     }
 }
 
@@ -42,11 +53,14 @@ pub(crate) fn on_signals(handle: AppHandle) {
             tracing::warn!("signals cannot be listened to");
             return;
         };
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        // Whoever says it again does not want to wait.
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            handle.exit(0);
         }
-        handle.exit(0);
     });
 }
 

@@ -50,6 +50,16 @@ async fn what_is_held_is_told_in_words_and_json_and_a_command_runs_in_it() {
     };
     assert!(used("image", &image.tag), "its image is in use: {told}");
     assert!(used("container", one["name"].as_str().unwrap()), "and so is itself: {told}");
+    let of = |project: &str| {
+        let told: Value = serde_json::from_slice(&gemra(&["ps", "--json", "--project", project]).stdout).unwrap();
+        told["containers"].as_array().unwrap().iter().any(|one| one["tab"] == tab.as_str())
+    };
+    assert!(of(&wish.owner.workspace), "a project's own is told for it");
+    assert!(!of("/somewhere/else"), "and for no other");
+    let told: Value =
+        serde_json::from_slice(&gemra(&["disk", "--json", "--project", &wish.owner.workspace]).stdout).unwrap();
+    let kinds: Vec<&Value> = told["holdings"].as_array().unwrap().iter().map(|one| &one["kind"]).collect();
+    assert_eq!(kinds, ["container"], "of what is held the project's alone: {told}");
     let would = gemra(&["prune"]);
     assert!(would.status.success(), "nothing is removed without a word: {}", text(&would.stderr));
     assert!(!text(&would.stdout).contains("Removed"), "it only tells: {}", text(&would.stdout));

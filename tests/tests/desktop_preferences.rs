@@ -81,3 +81,40 @@ async fn each_side_has_its_own_mode_and_bypass_stays_in_the_container() {
     until_mode(&app, "Ask").await;
     app.screenshot("modes").await;
 }
+
+#[tokio::test]
+async fn what_is_chosen_or_wished_inside_is_not_chosen_on_the_host() {
+    let api = ModelApi::start();
+    let home = Home::new();
+    let workspace = home.workspace("project");
+    let app = App::launch("preference-inside-alone", &home, &api, &Options::real(&[workspace.clone()]).engine()).await;
+    until_mode(&app, "Ask").await;
+    app.enter().await;
+    until_mode(&app, "Ask").await;
+    choose_mode(&app, "acceptEdits", "Accept edits").await;
+    app.send("write: /workspace/inside.txt made inside").await;
+    app.until("it is written", LONG, async |_| workspace.join("inside.txt").exists().then_some(())).await;
+    app.until_idle(LONG).await;
+    assert!(app.page().await.of_kind("ask").is_empty(), "inside it edits without asking");
+    app.leave().await;
+    until_mode(&app, "Ask").await;
+    app.send(&format!("write: {} made outside", workspace.join("outside.txt").display())).await;
+    app.until("the agent on the host asks", LONG, async |page| (page.asks == 1).then_some(())).await;
+    assert!(!workspace.join("outside.txt").exists(), "and has written nothing");
+    app.click("deny").await;
+    app.until_idle(LONG).await;
+    // Nor the other way round.
+    choose_mode(&app, "plan", "Plan").await;
+    app.enter().await;
+    until_mode(&app, "Accept edits").await;
+    app.terminate().await;
+    drop(app);
+
+    home.write(&home.settings(), &json!({"container": {"containerMode": "acceptEdits"}}).to_string());
+    let options = Options::real(&[workspace]).engine();
+    let app = App::launch("preference-wished-inside", &home, &api, &options).await;
+    app.until_container("running", LONG).await;
+    until_mode(&app, "Accept edits").await;
+    app.leave().await;
+    until_mode(&app, "Ask").await;
+}

@@ -238,20 +238,26 @@ async fn nothing_of_the_users_is_there_unasked() {
     std::fs::create_dir(desk.user_home().join(".ssh")).unwrap();
     std::fs::write(desk.user_home().join(".ssh/known_hosts"), "box ssh-ed25519 AAAA\n").unwrap();
     std::fs::write(desk.user_home().join(".gitconfig"), "[spice]\n\tname = saffron\n").unwrap();
-    let script = "echo \"[$SSH_AUTH_SOCK]\"; ls -A \"$HOME\"; ls /run/gemra /etc/ssh/ssh_known_hosts";
+    let script = "echo \"[$SSH_AUTH_SOCK][$GH_TOKEN][$AWS_SECRET_ACCESS_KEY][$GITHUB_TOKEN]\"; ls -A \"$HOME\"; \
+                  git config --get-all credential.https://github.com.helper; ls /run/gemra /etc/ssh/ssh_known_hosts";
     let socket = agent.socket.display().to_string();
-    let mut moving = desk.env("SSH_AUTH_SOCK", &socket).dockerfile(&format!("FROM {BASE}"), script).open().await;
+    let desk = desk.env("SSH_AUTH_SOCK", &socket).env("GH_TOKEN", "ghp-gh").env("AWS_SECRET_ACCESS_KEY", "aws");
+    // This one reaches agents wherever they are, as the model's key does.
+    let desk = desk.env("GITHUB_TOKEN", "ghp-everywhere");
+    let mut moving = desk.dockerfile(&with_tools(), script).open().await;
     let view = moving.enter().await;
     let said = moving.said();
-    assert!(said.starts_with("[]\n"), "no agent: {said}");
+    assert!(said.starts_with("[][][][ghp-everywhere]\n"), "no agent, and no token of another program's: {said}");
+    assert!(!said.contains("x-access-token"), "git has nothing of it: {said}");
     for name in [".ssh", ".gitconfig"] {
         assert!(!said.lines().any(|line| line == name), "no {name}: {said}");
     }
     // An engine may have something to say of itself.
-    let told =
-        |name: &str, value: &str| name == "Credentials" || ["ssh", "gitconfig"].iter().any(|of| value.contains(of));
-    let told = view.facts.iter().find(|(name, value)| told(name, value) && name != "Engine" && name != "Image");
+    let told = |value: &str| ["ssh", "gitconfig"].iter().any(|of| value.contains(of));
+    let told = view.facts.iter().find(|(name, value)| told(value) && name != "Engine" && name != "Image");
     assert_eq!(told, None, "and nothing to tell");
+    let only = "GITHUB_TOKEN from the environment that Gemra was started with";
+    assert_eq!(fact(&view, "Credentials"), only, "but what is there, and whose it is");
     let mounts = see::inspect(Engine::shared(), moving.container().await.id.as_deref().unwrap()).await.mounts;
     let sources: Vec<String> = mounts.unwrap().into_iter().filter_map(|mount| mount.source).collect();
     let theirs = [".ssh", ".gitconfig", "agent.sock"];

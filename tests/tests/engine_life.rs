@@ -15,6 +15,7 @@ use gemra_core::container::state::State;
 use gemra_core::container::stats;
 use gemra_core::failure::Code;
 use gemra_core::settings::container::Wishes;
+use gemra_core::tab::view::TurnView;
 use tests::engine::desk::{Desk, Moving};
 use tests::engine::follow::Follow;
 use tests::engine::lab::{self, Lab, ask};
@@ -216,7 +217,7 @@ async fn a_refresh_is_a_new_container_with_the_same_conversation_between_two_tur
     let before = moving.container().await.id.unwrap();
     follow.turn("something to remember").await;
     follow.send("sh while [ ! -e go ]; do sleep 0.1; done").await;
-    follow.until("the turn runs", |view| view.turn != gemra_core::tab::view::TurnView::Idle).await;
+    follow.until("the turn runs", |view| view.turn != TurnView::Idle).await;
     follow.tab.refresh_container();
     follow.notice("when this turn has ended").await;
     assert_eq!(moving.container().await.id.unwrap(), before, "nothing is cut off");
@@ -331,6 +332,18 @@ async fn a_full_or_silent_container_is_made_anew_by_itself() {
     })
     .await;
     follow.turn("it answers again").await;
+
+    // What has not helped is not done again and again, and nobody is left waiting for it.
+    see::until("the new one has answered a check", PATIENCE, async || follow.tab.health().borrow().answered).await;
+    follow.turn("deaf").await;
+    let view = follow.until("it says so", |view| matches!(view.container.state, State::Error { .. })).await;
+    let State::Error { failure, host_agent } = view.container.state else { unreachable!() };
+    assert_eq!((failure.code, host_agent), (Code::AgentNotStarted, false), "the user decides: {failure}");
+    assert!(failure.cause.contains("nor did the one before"), "and knows why: {failure}");
+    follow.tab.toggle_container(uuid::Uuid::new_v4().to_string());
+    follow.until("it is tried again", |view| view.container.state == State::Starting).await;
+    follow.until_state(&State::Running).await;
+    follow.turn("and it answers").await;
     moving.quit().await;
 
     // Seldom enough for an agent that is short of memory to answer in time.
@@ -346,6 +359,34 @@ async fn a_full_or_silent_container_is_made_anew_by_itself() {
     follow.until("it is on its way", |view| view.container.state != State::Off).await;
     follow.until_state(&State::Running).await;
     follow.turn("it answers again").await;
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_silent_in_its_turn_and_does_not_answer_is_told() {
+    let (moving, mut follow) = entered(desk().env("GEMRA_CHECK_MILLISECONDS", "200")).await;
+    let health = follow.tab.health();
+    see::until("a check is answered", PATIENCE, async || health.borrow().answered).await;
+    // This one says nothing and answers: it may take its time.
+    follow.send("slow and steady").await;
+    follow.until("the turn runs", |view| view.turn != TurnView::Idle).await;
+    let began = health.borrow().answered;
+    see::until("it was asked after a while, and has answered", PATIENCE, async || {
+        (health.borrow().answered > began).then_some(())
+    })
+    .await;
+    let told = |follow: &Follow| follow.notices().iter().filter(|notice| notice.contains("does not answer")).count();
+    assert_eq!(told(&follow), 0, "who answers is not told of: {:#?}", follow.notices());
+    follow.tab.stop_turn();
+    follow.until("the turn is over", |view| view.turn == TurnView::Idle).await;
+    follow.send("sh while [ ! -e go ]; do sleep 0.1; done").await;
+    let notice = follow.notice("does not answer").await;
+    assert!(notice.contains("said nothing for 4 seconds") && notice.contains("Stop ends its turn"), "{notice}");
+    std::fs::write(moving.workspace().join("go"), "").unwrap();
+    follow.until("the turn is over", |view| view.turn == TurnView::Idle).await;
+    follow.turn("it goes on").await;
+    assert_eq!(told(&follow), 1, "it is told once: {:#?}", follow.notices());
+    follow.until_state(&State::Running).await;
     moving.quit().await;
 }
 
@@ -382,6 +423,7 @@ async fn what_is_held_is_listed_and_only_what_is_ours_and_unused_goes() {
     assert!(find(Kind::Image, &tag(&unused)).is_some_and(|one| !one.used), "and one that is not");
     assert!(find(Kind::Container, &containers[0].name).is_some_and(|one| one.used), "the container is in use");
     assert!(find(Kind::Volume, &own).is_some_and(|one| !one.used), "a volume that nothing mounts");
+    assert!(find(Kind::Volume, &own).is_some_and(|one| one.size.is_some()), "with its size: {all:?}");
     assert!(find(Kind::Volume, &strange).is_none(), "what is not ours is not even listed");
     let shared = format!("gemra-claude-{}", wish.uid);
     assert!(

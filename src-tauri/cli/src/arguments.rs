@@ -15,16 +15,22 @@ pub(crate) enum Arguments {
     Ps {
         /// For programs, not for people.
         json: bool,
+        /// Only this project's, at the engine that is meant for it.
+        project: Option<String>,
     },
     /// List everything that Gemra holds at the engine.
     Disk {
         /// For programs, not for people.
         json: bool,
+        /// Only what this project alone uses.
+        project: Option<String>,
     },
     /// Remove what of it nobody uses.
     Prune {
         /// Do it, and do not only tell what would be done.
         yes: bool,
+        /// Only what this project alone used.
+        project: Option<String>,
     },
     /// Run a command in a container.
     Exec(Asked),
@@ -44,9 +50,13 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
     let unknown = |argument: &str| Err(format!("{argument:?} is not known; see gemra --help"));
     let read = match first.as_str() {
         "doctor" | "ps" | "disk" | "prune" => {
-            let (mut json, mut yes) = (false, false);
-            for argument in arguments.by_ref() {
+            let (mut json, mut yes, mut project) = (false, false, None);
+            while let Some(argument) = arguments.next() {
                 match argument.as_str() {
+                    "--project" if first != "doctor" => {
+                        let path = arguments.next().ok_or("--project needs a folder; see gemra --help")?;
+                        project = Some(path);
+                    }
                     "--json" if first != "prune" => json = true,
                     "--yes" if first == "prune" => yes = true,
                     "--help" | "-h" => return Ok(Arguments::Say(HELP.to_owned())),
@@ -54,9 +64,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Argum
                 }
             }
             match first.as_str() {
-                "ps" => Arguments::Ps { json },
-                "disk" => Arguments::Disk { json },
-                "prune" => Arguments::Prune { yes },
+                "ps" => Arguments::Ps { json, project },
+                "disk" => Arguments::Disk { json, project },
+                "prune" => Arguments::Prune { yes, project },
                 _ => Arguments::Doctor { json },
             }
         }
@@ -124,6 +134,7 @@ Usage: gemra COMMAND
   ps [--json]      list the containers of all tabs: workspace, state, age, memory
   disk [--json]    list what Gemra has made at the engine, with sizes
   prune [--yes]    tell what of that nobody uses; with --yes, remove it
+                   Each with --project DIR: only what is that project's, at the engine that is meant for it
   exec [--tab ID | --workspace DIR] [--timeout SECONDS] -- COMMAND…
                    run a command in a tab's container; ends with its code, and with 124 when its time is over
   image list       the images that Gemra has built at the engine
@@ -144,9 +155,11 @@ mod tests {
     fn the_command_line_is_read() {
         let read = |line: &str| parse(line.split_whitespace().map(str::to_owned));
         assert_eq!(read("doctor"), Ok(Arguments::Doctor { json: false }), "for people");
-        assert_eq!(read("ps --json"), Ok(Arguments::Ps { json: true }), "what runs");
-        assert_eq!(read("disk"), Ok(Arguments::Disk { json: false }), "what is held");
-        assert_eq!(read("prune --yes"), Ok(Arguments::Prune { yes: true }), "and no more");
+        assert_eq!(read("ps --json"), Ok(Arguments::Ps { json: true, project: None }), "what runs");
+        let project = Some("/a/b".to_owned());
+        let disk = Arguments::Disk { json: false, project: project.clone() };
+        assert_eq!(read("disk --project /a/b"), Ok(disk), "what is held for a project");
+        assert_eq!(read("prune --yes --project /a/b"), Ok(Arguments::Prune { yes: true, project }), "and no more");
         let asked = |tab: Option<&str>, timeout| Asked {
             tab: tab.map(str::to_owned),
             timeout,
@@ -167,6 +180,8 @@ mod tests {
             ("doctor --jsn", "\"--jsn\""),
             ("doctor all", "\"all\""),
             ("prune --json", "\"--json\""),
+            ("ps --project", "--project"),
+            ("doctor --project x", "\"--project\""),
             ("exec ls", "\"ls\""),
             ("exec --tab", "--tab"),
             ("exec --", "after --"),

@@ -2,10 +2,11 @@
 //! puts the answer into words or JSON; it needs no lock, so that it can be run beside the app.
 
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use gemra_core::container::engine::Engine;
-use gemra_core::container::holdings::{self, Container, Holding, Pruned};
+use gemra_core::container::holdings::{self, Container, Holding, Kind, Pruned};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
 use gemra_core::home::Home;
@@ -19,8 +20,14 @@ use crate::doctor;
 /// # Errors
 /// A [`Failure`] of the engine's class.
 pub(crate) async fn engine(environment: &Environment) -> Result<Engine, Failure> {
+    engine_of(environment, None).await
+}
+
+/// The engine that the settings mean for a project.
+async fn engine_of(environment: &Environment, project: Option<&Path>) -> Result<Engine, Failure> {
     let settings = Home::locate(environment).ok().and_then(|home| Settings::read(&home.settings).ok());
-    let setting = settings.map(|settings| settings.engine).unwrap_or_default();
+    let settings = settings.unwrap_or_default();
+    let setting = project.map_or(settings.engine.as_str(), |project| settings.engine_of(project));
     let named = Some(setting.trim()).filter(|setting| !setting.is_empty());
     Engine::find(named, environment).await.map_err(|error| Failure::from(&error))
 }
@@ -29,9 +36,11 @@ pub(crate) async fn engine(environment: &Environment) -> Result<Engine, Failure>
 ///
 /// # Errors
 /// A [`Failure`] of the engine's class.
-pub(crate) async fn ps(environment: &Environment, json: bool) -> Result<String, Failure> {
-    let engine = engine(environment).await?;
-    let containers = holdings::containers(&engine, None).await.map_err(|error| Failure::from(&error))?;
+pub(crate) async fn ps(environment: &Environment, json: bool, project: Option<&str>) -> Result<String, Failure> {
+    let project = project.map(folder);
+    let engine = engine_of(environment, project.as_deref()).await?;
+    let mut containers = holdings::containers(&engine, None).await.map_err(|error| Failure::from(&error))?;
+    containers.retain(|one| project.as_ref().is_none_or(|project| Path::new(&one.workspace) == project));
     let memory = futures_util::future::join_all(containers.iter().map(|one| holdings::memory(&engine, one))).await;
     let all: Vec<(Container, Option<u64>)> = containers.into_iter().zip(memory).collect();
     if json {
@@ -58,9 +67,10 @@ pub(crate) async fn ps(environment: &Environment, json: bool) -> Result<String, 
 ///
 /// # Errors
 /// A [`Failure`] of the engine's class.
-pub(crate) async fn disk(environment: &Environment, json: bool) -> Result<String, Failure> {
-    let engine = engine(environment).await?;
-    let all = holdings::all(&engine).await.map_err(|error| Failure::from(&error))?;
+pub(crate) async fn disk(environment: &Environment, json: bool, project: Option<&str>) -> Result<String, Failure> {
+    let project = project.map(folder);
+    let engine = engine_of(environment, project.as_deref()).await?;
+    let all = of(project.as_deref(), holdings::all(&engine).await.map_err(|error| Failure::from(&error))?);
     if json {
         return Ok(
             json!({"engine": engine.about().name, "holdings": all.iter().map(value).collect::<Vec<_>>()}).to_string()
@@ -69,18 +79,21 @@ pub(crate) async fn disk(environment: &Environment, json: bool) -> Result<String
     if all.is_empty() {
         return Ok("Gemra has made nothing at this engine.".to_owned());
     }
-    Ok(table(&all))
+    let untold = all.iter().any(|one| one.kind == Kind::Volume && one.size.is_none());
+    let note = if untold { "\n\n- : the size is not told by this engine." } else { "" };
+    Ok(format!("{}{note}", table(&all)))
 }
 
 /// What nobody uses is removed, or only told where `yes` is not said.
 ///
 /// # Errors
 /// A [`Failure`] of the engine's class.
-pub(crate) async fn prune(environment: &Environment, yes: bool) -> Result<String, Failure> {
-    let engine = engine(environment).await?;
+pub(crate) async fn prune(environment: &Environment, yes: bool, project: Option<&str>) -> Result<String, Failure> {
+    let project = project.map(folder);
+    let engine = engine_of(environment, project.as_deref()).await?;
     let failed = |error| Failure::from(&error);
-    let unused: Vec<Holding> =
-        holdings::all(&engine).await.map_err(failed)?.into_iter().filter(|one| !one.used).collect();
+    let all = of(project.as_deref(), holdings::all(&engine).await.map_err(failed)?);
+    let unused: Vec<Holding> = all.into_iter().filter(|one| !one.used).collect();
     if unused.is_empty() {
         return Ok("Everything that Gemra has made is in use, or there is nothing.".to_owned());
     }
@@ -101,6 +114,18 @@ pub(crate) async fn prune(environment: &Environment, yes: bool) -> Result<String
 /// A failure in one paragraph.
 pub(crate) fn failed(failure: &Failure) -> String {
     format!("{}: {} {}", failure.title, failure.cause, doctor::next_step(failure))
+}
+
+/// A project's folder, as labels name it.
+fn folder(named: &str) -> PathBuf {
+    let path = Path::new(named);
+    path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.to_path_buf())
+}
+
+/// What a project alone uses, or everything.
+fn of(project: Option<&Path>, mut all: Vec<Holding>) -> Vec<Holding> {
+    all.retain(|one| project.is_none_or(|project| one.workspace.as_deref().map(Path::new) == Some(project)));
+    all
 }
 
 fn table(all: &[Holding]) -> String {

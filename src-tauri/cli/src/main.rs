@@ -28,9 +28,15 @@ async fn main() -> ExitCode {
             let text = if json { doctor::json::of(&report) } else { doctor::words::of(&report) };
             say(&text, code)
         }
-        Ok(Arguments::Ps { json }) => answer(holdings::ps(&Environment::of_this_process(), json).await),
-        Ok(Arguments::Disk { json }) => answer(holdings::disk(&Environment::of_this_process(), json).await),
-        Ok(Arguments::Prune { yes }) => answer(holdings::prune(&Environment::of_this_process(), yes).await),
+        Ok(Arguments::Ps { json, project }) => {
+            answer(holdings::ps(&Environment::of_this_process(), json, project.as_deref()).await)
+        }
+        Ok(Arguments::Disk { json, project }) => {
+            answer(holdings::disk(&Environment::of_this_process(), json, project.as_deref()).await)
+        }
+        Ok(Arguments::Prune { yes, project }) => {
+            answer(holdings::prune(&Environment::of_this_process(), yes, project.as_deref()).await)
+        }
         Ok(Arguments::Exec(asked)) => exec::run(&Environment::of_this_process(), &asked).await,
         Ok(Arguments::Image(order)) => match image::run(&order, &Environment::of_this_process()).await {
             Ok(said) => say(&said, ExitCode::SUCCESS),

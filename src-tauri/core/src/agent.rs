@@ -93,6 +93,8 @@ pub enum Event {
         text: String,
         /// True where it failed or was declined.
         failed: bool,
+        /// The code that a command ended with, where the tool ran one and says so.
+        code: Option<i32>,
         /// The change that it made to a file.
         hunks: Option<Vec<Hunk>>,
     },

@@ -5,11 +5,13 @@ mod allowing;
 mod credentials;
 mod images;
 mod problems;
+mod quitting;
 mod surroundings;
 mod visits;
 mod writers;
 
 pub use problems::{Problem, ProblemId};
+pub use quitting::QUIT;
 pub use surroundings::Surroundings;
 pub use visits::Figures;
 pub(crate) use writers::Inside;
@@ -42,9 +44,6 @@ use crate::workspace::{self, Workspace};
 
 /// How many recent folders are kept.
 const RECENT: usize = 20;
-/// How long the tabs may take to close when the app ends.
-pub const QUIT: Duration = Duration::from_secs(10);
-
 /// How long a start waits for what a run that was killed has left: the agents on the host, and then the containers.
 /// Nobody takes up a conversation that another agent may still hold.
 const LEFTOVERS: Duration = Duration::from_secs(5);
@@ -62,6 +61,8 @@ pub struct WindowState {
     pub settings: Settings,
     /// What went wrong outside any tab, oldest first.
     pub problems: Vec<Problem>,
+    /// What the app still does before it ends, where that takes longer than a moment.
+    pub leaving: Option<String>,
 }
 
 /// What Gemra holds at an engine.
@@ -102,6 +103,8 @@ struct Open {
     requests: Vec<(String, TabId)>,
     /// Logins inside that wait for their codes.
     logins: BTreeMap<TabId, Login>,
+    /// What is still done before the app ends.
+    leaving: Option<String>,
 }
 
 impl App {
@@ -411,23 +414,6 @@ impl App {
         self.surroundings.engines().await
     }
 
-    /// Ends every tab, side by side, and whatever they left; resolves when nothing runs any more or [`QUIT`] is over.
-    pub async fn quit(&self) {
-        self.visits.end_all();
-        self.carried.give_all_up();
-        let tabs: Vec<Arc<Tab>> = {
-            let mut open = self.open();
-            let closing = open.closing.clone();
-            std::mem::take(&mut open.tabs).into_iter().map(|(_, tab)| tab).chain(closing).collect()
-        };
-        let all = futures_util::future::join_all(tabs.iter().map(|tab| tab.close()));
-        if tokio::time::timeout(QUIT, all).await.is_err() {
-            tracing::warn!("not every tab ended in time");
-        }
-        self.surroundings.clear_instance().await;
-        self.surroundings.projects().written().await;
-    }
-
     async fn check(&self, path: String) -> Result<Workspace, Failure> {
         let home = self.surroundings.environment().home();
         blocking(move || Workspace::open(&path, home.as_deref())).await?.map_err(Into::into)
@@ -519,6 +505,7 @@ impl App {
             recent: open.recent.clone(),
             settings: self.settings.borrow().clone(),
             problems: open.problems.list().to_vec(),
+            leaving: open.leaving.clone(),
         };
         self.window.send_if_modified(|old| {
             let changed = **old != state;

@@ -1,5 +1,6 @@
-//! A log for each project of what agents did in containers without asking, and of what containers were refused: one line
-//! of JSON for each, in a file of Gemra's own that its user alone may read. It knows no agent and shows nothing.
+//! A log for each project of what agents did in containers without asking, and of what containers were refused: a line of
+//! JSON for each tool call, one for what came of it, and one for each refusal, in a file of Gemra's own that its user alone
+//! may read. It knows no agent and shows nothing.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,8 +14,40 @@ use crate::digest::hexadecimal;
 
 /// How long a file may get before it becomes the older one, in bytes. There is one older one.
 const LONGEST: u64 = 8 * 1024 * 1024;
-/// The longest input that is written whole, in bytes of JSON.
-const INPUT: usize = 64 * 1024;
+/// The longest input or result that is written whole, in bytes.
+const LONG: usize = 64 * 1024;
+
+/// A call of a tool.
+#[derive(Debug)]
+pub(crate) struct Called<'a> {
+    /// Names it.
+    pub(crate) call: &'a str,
+    pub(crate) tool: &'a str,
+    pub(crate) input: &'a Value,
+    /// The permission mode in use.
+    pub(crate) mode: &'a str,
+    /// What may have let it through.
+    pub(crate) why: &'a [String],
+    pub(crate) at: SystemTime,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub(crate) struct Came<'a> {
+    /// What came back, as text.
+    pub(crate) result: Option<&'a str>,
+    pub(crate) failed: bool,
+    /// The code that a command ended with.
+    pub(crate) code: Option<i32>,
+    /// Why nothing came back, where nothing did.
+    pub(crate) otherwise: Option<&'static str>,
+}
+
+impl Came<'_> {
+    pub(crate) fn nothing(why: &'static str) -> Self {
+        Self { result: None, failed: false, code: None, otherwise: Some(why) }
+    }
+}
 
 /// The logs in a folder of Gemra's own.
 #[derive(Debug)]
@@ -46,30 +79,53 @@ impl Audit {
     }
 
     /// Writes down that a tool was called.
-    pub(crate) fn tool(&self, workspace: &Path, tab: &str, tool: &str, input: &Value) {
+    pub(crate) fn called(&self, workspace: &Path, tab: &str, called: &Called<'_>) {
+        let Called { call, tool, input, mode, why, at } = called;
         let whole = input.to_string();
-        let input = if whole.len() <= INPUT { input.clone() } else { json!({"cut": head(&whole)}) };
-        self.write(workspace, tab, [("tool", json!(tool)), ("input", input)]);
+        let input = if whole.len() <= LONG { (*input).clone() } else { json!({"cut": head(&whole)}) };
+        let line = json!({"at": milliseconds(*at), "workspace": workspace.display().to_string(), "tab": tab,
+            "call": call, "tool": tool, "input": input, "mode": mode, "why": why});
+        self.write(workspace, &line);
+    }
+
+    /// Writes down what came of a call.
+    pub(crate) fn came(&self, workspace: &Path, tab: &str, call: &str, came: &Came<'_>) {
+        let Came { result, failed, code, otherwise } = came;
+        let mut line = json!({"at": milliseconds(SystemTime::now()), "tab": tab, "call": call});
+        if let Some(result) = result {
+            line["failed"] = (*failed).into();
+            line["result"] = head(result).into();
+            line["cut"] = (result.len() > LONG).into();
+        }
+        if let Some(code) = code {
+            line["code"] = (*code).into();
+        }
+        if let Some(otherwise) = otherwise {
+            line["noResult"] = (*otherwise).into();
+        }
+        self.write(workspace, &line);
     }
 
     /// Writes down that a container was refused the way out: to whom, and why.
     pub(crate) fn refused(&self, workspace: &Path, tab: &str, target: &str, why: &str) {
-        self.write(workspace, tab, [("refused", json!(target)), ("why", json!(why))]);
+        let line = json!({"at": milliseconds(SystemTime::now()), "workspace": workspace.display().to_string(), "tab": tab,
+            "refused": target, "why": why});
+        self.write(workspace, &line);
     }
 
-    fn write(&self, workspace: &Path, tab: &str, what: [(&str, Value); 2]) {
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_millis());
-        let at = u64::try_from(at).unwrap_or(u64::MAX);
-        let mut line = json!({"at": at, "workspace": workspace.display().to_string(), "tab": tab});
-        for (name, value) in what {
-            line[name] = value;
-        }
+    fn write(&self, workspace: &Path, line: &Value) {
         let _ = self.lines.send((self.path(workspace), line.to_string()));
     }
 }
 
+fn milliseconds(at: SystemTime) -> u64 {
+    let at = at.duration_since(UNIX_EPOCH).map_or(0, |at| at.as_millis());
+    u64::try_from(at).unwrap_or(u64::MAX)
+}
+
+/// As much of a text as is written.
 fn head(text: &str) -> &str {
-    let mut end = INPUT;
+    let mut end = LONG.min(text.len());
     while !text.is_char_boundary(end) {
         end -= 1;
     }
@@ -122,21 +178,38 @@ mod tests {
         let audit = Audit::open(folder.path().to_path_buf());
         let (one, other) = (Path::new("/work/a b"), Path::new("/other/a b"));
         assert_ne!(audit.path(one), audit.path(other), "projects of the same name are told apart");
-        audit.tool(one, "t1", "Bash", &json!({"command": "ü".repeat(INPUT)}));
+        let input = json!({"command": "ü".repeat(LONG)});
+        let why = ["Bypass".to_owned()];
+        let at = UNIX_EPOCH + std::time::Duration::from_millis(7);
+        let called = Called { call: "c1", tool: "Bash", input: &input, mode: "bypassPermissions", why: &why, at };
+        audit.called(one, "t1", &called);
+        let result = "ä".repeat(LONG);
+        audit.came(one, "t1", "c1", &Came { result: Some(&result), failed: true, code: Some(3), otherwise: None });
+        audit.came(one, "t1", "c2", &Came::nothing("it ended"));
         audit.refused(one, "t2", "stranger.example:443", "it is not on the list");
         let path = audit.path(one);
         let text = loop {
             let text = std::fs::read_to_string(&path).unwrap_or_default();
-            if text.ends_with('\n') && text.lines().count() == 2 {
+            if text.ends_with('\n') && text.lines().count() == 4 {
                 break text;
             }
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         };
-        let refused: Value = serde_json::from_str(text.lines().next_back().unwrap()).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let called = &lines[0];
+        assert_eq!((&called["tool"], &called["tab"], &called["at"]), (&json!("Bash"), &json!("t1"), &json!(7)), "who");
+        assert_eq!((&called["mode"], &called["why"]), (&json!("bypassPermissions"), &json!(["Bypass"])), "and why");
+        assert!(called["input"]["cut"].as_str().unwrap().len() <= LONG, "and no more than can be kept");
+        let came = &lines[1];
+        assert_eq!((&came["call"], &came["code"], &came["failed"]), (&json!("c1"), &json!(3), &json!(true)), "of it");
+        assert!(came["result"].as_str().unwrap().len() <= LONG && came["cut"] == true, "nor more of what came back");
+        assert_eq!(
+            (&lines[2]["noResult"], &lines[2]["result"]),
+            (&json!("it ended"), &Value::Null),
+            "or that nothing did"
+        );
+        let refused = &lines[3];
         let expected = (&json!("stranger.example:443"), &json!("it is not on the list"), &json!("t2"));
         assert_eq!((&refused["refused"], &refused["why"], &refused["tab"]), expected, "who was not let where");
-        let line: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-        assert_eq!((&line["tool"], &line["tab"]), (&json!("Bash"), &json!("t1")), "who did what");
-        assert!(line["input"]["cut"].as_str().unwrap().len() <= INPUT, "and no more than can be kept");
     }
 }

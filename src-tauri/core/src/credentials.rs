@@ -169,6 +169,18 @@ impl Credentials {
         })
     }
 
+    /// The same, with another keyring.
+    #[cfg(test)]
+    fn with_ring(path: PathBuf, ring: Arc<dyn keyring::Ring>) -> Self {
+        Self {
+            path,
+            without_keyring: None,
+            keyring: Keyring::of(ring),
+            read: tokio::sync::Mutex::new(false),
+            held: Mutex::default(),
+        }
+    }
+
     /// Reads what is kept, once. The keyring is asked only where something of ours is in it, or could be.
     ///
     /// # Errors
@@ -279,40 +291,79 @@ impl Credentials {
         let _one_at_a_time = self.read.lock().await;
         self.read_file().await?;
         let mut stored = self.held().stored.clone();
-        if stored.in_keyring.contains(&name) {
-            self.keyring.forget(name).await.map_err(|why| CredentialsError::Keyring { name, why })?;
-        }
-        stored.in_keyring.remove(&name);
         stored.values.remove(&name);
+        if stored.in_keyring.contains(&name) || stored.to_clear.contains(&name) {
+            if let Err(why) = self.keyring.forget(name).await {
+                self.write_changed(stored).await?;
+                return Err(CredentialsError::Keyring { name, why });
+            }
+            stored.in_keyring.remove(&name);
+            stored.to_clear.remove(&name);
+        }
         self.write(stored).await?;
         self.held().of_keyring.remove(&name);
         Ok(())
     }
 
     async fn keep(&self, name: Name, value: &str) -> Result<Kept, CredentialsError> {
-        let mut stored = self.held().stored.clone();
         let refused = match self.without_keyring {
             Some(_) => None,
-            None => match self.keyring.keep(name, value).await {
-                Ok(()) => {
-                    stored.values.remove(&name);
-                    stored.in_keyring.insert(name);
-                    self.write(stored).await?;
-                    let mut held = self.held();
-                    held.of_keyring.insert(name, value.to_owned());
-                    held.refused = None;
-                    return Ok(Kept::Keyring);
-                }
-                Err(why) => Some(why),
+            None => match self.keep_in_keyring(name, value).await? {
+                None => return Ok(Kept::Keyring),
+                why => why,
             },
         };
+        let mut stored = self.held().stored.clone();
         stored.values.insert(name, value.to_owned());
-        stored.in_keyring.remove(&name);
+        if stored.in_keyring.remove(&name) {
+            // The one before is in there still.
+            stored.to_clear.insert(name);
+        }
         self.write(stored).await?;
         let mut held = self.held();
         held.of_keyring.remove(&name);
         held.refused = refused;
         Ok(Kept::File)
+    }
+
+    /// Keeps a value in the keyring, or gives why that refuses. What is in there counts only once the file says so.
+    async fn keep_in_keyring(&self, name: Name, value: &str) -> Result<Option<String>, CredentialsError> {
+        if let Err(why) = self.keyring.is_there().await {
+            return Ok(Some(why));
+        }
+        let mut stored = self.held().stored.clone();
+        if !stored.in_keyring.contains(&name) {
+            stored.to_clear.insert(name);
+            self.write_changed(stored.clone()).await?;
+        }
+        if let Err(why) = self.keyring.keep(name, value).await {
+            return Ok(Some(why));
+        }
+        stored.values.remove(&name);
+        stored.to_clear.remove(&name);
+        stored.in_keyring.insert(name);
+        self.write_changed(stored).await?;
+        let mut held = self.held();
+        held.of_keyring.insert(name, value.to_owned());
+        held.refused = None;
+        Ok(None)
+    }
+
+    /// Takes out of the keyring what counts for nothing there. What it does not let go of now it may the next time.
+    async fn clear(&self) -> Result<(), CredentialsError> {
+        let mut stored = self.held().stored.clone();
+        if self.without_keyring.is_some() || stored.to_clear.is_empty() || self.keyring.is_there().await.is_err() {
+            return Ok(());
+        }
+        for name in stored.to_clear.clone() {
+            match self.keyring.forget(name).await {
+                Ok(()) => drop(stored.to_clear.remove(&name)),
+                Err(error) => {
+                    tracing::warn!(variable = name.variable(), error, "an old value stays in the keyring for now");
+                }
+            }
+        }
+        self.write_changed(stored).await
     }
 
     async fn read_all(&self) -> Result<(), CredentialsError> {
@@ -334,7 +385,7 @@ impl Credentials {
                 tracing::info!(variable = name.variable(), "moved from the file to the keyring");
             }
         }
-        Ok(())
+        self.clear().await
     }
 
     async fn read_file(&self) -> Result<(), CredentialsError> {
@@ -342,6 +393,11 @@ impl Credentials {
         let stored = aside(&self.path, move || stored::read(&path)).await?;
         self.held().stored = stored;
         Ok(())
+    }
+
+    async fn write_changed(&self, stored: Stored) -> Result<(), CredentialsError> {
+        let changed = self.held().stored != stored;
+        if changed { self.write(stored).await } else { Ok(()) }
     }
 
     async fn write(&self, stored: Stored) -> Result<(), CredentialsError> {

@@ -4,6 +4,7 @@
 //! knows neither what the lines mean nor why anybody wants them; a container's streams are made into the same
 //! [`Process`] by `container::run`.
 
+pub(crate) mod ladder;
 pub mod lines;
 pub mod spawn;
 pub mod stdio;
@@ -11,6 +12,7 @@ pub mod stdio;
 use std::time::SystemTime;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
 use crate::failure::Failure;
 
@@ -125,6 +127,8 @@ pub struct Stop {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StopRequest {
     Ladder,
+    /// The ladder, with shorter graces where that is needed to be at its end by then.
+    By(Instant),
     Kill,
 }
 
@@ -138,6 +142,13 @@ impl Stop {
     /// the process, its group and, where there is one, its container are gone.
     pub async fn stop(&self) -> Exit {
         let _ = self.requests.send(StopRequest::Ladder);
+        self.gone().await
+    }
+
+    /// The same, in a hurry: the graces are as short as they have to be for the end to come by `at`. Removing a container
+    /// may take a moment longer.
+    pub async fn stop_by(&self, at: Instant) -> Exit {
+        let _ = self.requests.send(StopRequest::By(at));
         self.gone().await
     }
 

@@ -3,6 +3,7 @@
 
 mod actor;
 mod agent;
+mod auditing;
 mod flip;
 mod guarding;
 mod install;
@@ -89,6 +90,7 @@ pub struct Tab {
     summary: watch::Receiver<Summary>,
     held: watch::Receiver<Option<Held>>,
     health: watch::Receiver<Health>,
+    brings_back: watch::Receiver<bool>,
 }
 
 /// What a tab is asked to do.
@@ -158,6 +160,8 @@ pub(crate) enum Message {
     },
     Close {
         reply: oneshot::Sender<()>,
+        /// By when, where somebody waits for it.
+        by: Option<tokio::time::Instant>,
     },
     /// From a task of the tab's own.
     Done(actor::Done),
@@ -169,8 +173,9 @@ impl Tab {
         let (messages, inbox) = mpsc::unbounded_channel();
         let (actor, summary) = actor::Actor::new(opening, surroundings, inbox, messages.downgrade());
         let (held, health) = actor.life.seen();
+        let brings_back = actor.flip.syncing.brings_back();
         tokio::spawn(actor.run());
-        Self { messages, summary, held, health }
+        Self { messages, summary, held, health, brings_back }
     }
 
     /// What the tab bar shows, as it changes.
@@ -301,7 +306,23 @@ impl Tab {
 
     /// Ends the agent, its container and the tab; resolves when nothing of it is left.
     pub async fn close(&self) {
-        self.ask(|reply| Message::Close { reply }).await;
+        self.ask(|reply| Message::Close { reply, by: None }).await;
+    }
+
+    /// The same, in a hurry: an agent that has not ended by then is killed.
+    pub(crate) async fn quit(&self, by: tokio::time::Instant) {
+        self.ask(|reply| Message::Close { reply, by: Some(by) }).await;
+    }
+
+    /// True while what the agent writes is on another machine, and has to be brought back when it ends.
+    pub(crate) fn brings_back(&self) -> bool {
+        *self.brings_back.borrow()
+    }
+
+    /// Resolves when nothing has to be brought back.
+    pub(crate) async fn has_brought_back(&self) {
+        // A tab that is gone has nothing to bring.
+        let _ = self.brings_back.clone().wait_for(|brings| !brings).await;
     }
 
     fn tell(&self, message: Message) {

@@ -82,6 +82,8 @@ pub(crate) struct WindowState {
     pub(crate) settings: Settings,
     /// What went wrong outside any tab, such as settings that could not be read.
     pub(crate) problems: Vec<Problem>,
+    /// What the app still does before it ends, where that takes longer than a moment.
+    pub(crate) leaving: Option<String>,
     pub(crate) version: String,
     /// True on macOS: shortcuts use Cmd.
     pub(crate) mac: bool,

@@ -51,7 +51,7 @@ pub(crate) struct Wishes {
     pub(crate) read_only_workspace: Option<bool>,
     /// Graphics cards: `all` or how many. Default, and empty: none.
     pub(crate) gpus: Option<String>,
-    /// Seconds that a container may take to start. Default: 30.
+    /// Seconds that the engine may take to start a container. Default: 60.
     pub(crate) start_seconds: Option<u32>,
     /// Minutes that a build may go on without a word. Default: 10.
     pub(crate) build_silent_minutes: Option<u32>,

@@ -35,7 +35,9 @@ const FACT: Duration = Duration::from_mins(3);
 /// An agent that runs `at-start.sh` of the workspace, in its own environment, before it answers the handshake. It keeps
 /// its conversation where the CLI does, writes its arguments to `argv.txt`, and tells its version as the CLI does. What
 /// the user says is `sh COMMAND`, `complain WORDS` (on stderr), `die CODE`, `deaf` (it answers no request any more),
-/// `eat` (all memory), or anything else, which it does not mind.
+/// `eat` (all memory), `slow` (a turn that ends by an interruption alone, of which it keeps a note), `remember` (it keeps
+/// a last word when its input ends, and takes a moment for it), `call TOOL COMMAND` and `asked TOOL COMMAND` (a tool call
+/// that runs the command, the second after it was allowed), or anything else, which it does not mind.
 pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -47,6 +49,22 @@ if (argv[0] === '--version') {
 }
 const id = argv[1 + argv.findIndex(word => word === '--session-id' || word === '--resume')];
 let deaf = false;
+let slow = false;
+let remembers = false;
+let calls = 0;
+const waiting = new Map();
+const say = line => console.log(JSON.stringify(line));
+const keep = text => fs.appendFileSync(`${process.env.CLAUDE_CONFIG_DIR}/projects/-workspace/${id}.jsonl`,
+  JSON.stringify({ type: 'user', cwd: '/workspace', message: { role: 'user', content: text } }) + '\n');
+const ends = subtype => say({ type: 'result', subtype, is_error: subtype !== 'success', result: 'well', num_turns: 1 });
+const runs = (call, command) => {
+  const { status, stdout } = spawnSync('sh', ['-c', command]);
+  const text = status === 0 ? String(stdout) : `Exit code ${status}\n${stdout}`;
+  const result = { type: 'tool_result', tool_use_id: call, content: text, is_error: status !== 0 };
+  say({ type: 'user', message: { content: [result] }, tool_use_result: status === 0 ? { stdout: text } : text });
+  ends('success');
+};
+lines.on('close', () => remembers && setTimeout(() => keep('the last word'), 200));
 fs.appendFileSync('argv.txt', argv.join(' ') + '\n');
 lines.on('line', line => {
   const asked = JSON.parse(line);
@@ -54,8 +72,24 @@ lines.on('line', line => {
     const { content } = asked.message;
     const text = typeof content === 'string' ? content : content[content.length - 1].text;
     const [word, ...rest] = text.split(' ');
-    fs.appendFileSync(`${process.env.CLAUDE_CONFIG_DIR}/projects/-workspace/${id}.jsonl`,
-      JSON.stringify({ type: 'user', cwd: '/workspace', message: { role: 'user', content: text } }) + '\n');
+    keep(text);
+    if (word === 'remember') remembers = true;
+    if (word === 'slow') {
+      slow = true;
+      return;
+    }
+    if (word === 'call' || word === 'asked') {
+      const [tool, ...command] = rest;
+      const call = `toolu_${++calls}`;
+      const input = { command: command.join(' ') };
+      say({ type: 'assistant', message: { content: [{ type: 'tool_use', id: call, name: tool, input }] } });
+      if (word === 'call') return runs(call, input.command);
+      const rules = [{ toolName: tool, ruleContent: 'touch *' }];
+      const permission_suggestions = [{ type: 'addRules', rules, behavior: 'allow', destination: 'localSettings' }];
+      const request = { subtype: 'can_use_tool', tool_name: tool, tool_use_id: call, input, permission_suggestions };
+      waiting.set(call, () => runs(call, input.command));
+      return say({ type: 'control_request', request_id: call, request });
+    }
     if (word === 'complain') console.error(rest.join(' '));
     if (word === 'die') {
       console.error('told to die');
@@ -64,16 +98,21 @@ lines.on('line', line => {
     if (word === 'deaf') deaf = true;
     if (word === 'sh') spawnSync('sh', ['-c', rest.join(' ')], { stdio: 'ignore' });
     for (const all = []; word === 'eat'; ) all.push(Buffer.alloc(4 << 20, 1));
-    console.log(JSON.stringify({ type: 'result', subtype: 'success', is_error: false, result: 'well', num_turns: 1 }));
+    ends('success');
     return;
   }
+  if (asked.type === 'control_response') waiting.get(asked.response.request_id)?.();
   if (asked.type !== 'control_request' || deaf) return;
   if (fs.existsSync('crash')) process.exit(5);
   if (asked.request.subtype === 'initialize') {
     spawnSync('sh', ['-c', 'sh ./at-start.sh >./said.txt 2>&1; echo ended with $? >>./said.txt'], { stdio: 'ignore' });
   }
-  const response = { subtype: 'success', request_id: asked.request_id, response: {} };
-  console.log(JSON.stringify({ type: 'control_response', response }));
+  say({ type: 'control_response', response: { subtype: 'success', request_id: asked.request_id, response: {} } });
+  if (asked.request.subtype === 'interrupt' && slow) {
+    slow = false;
+    keep('[Request interrupted by user]');
+    ends('error_during_execution');
+  }
 });
 ";
 

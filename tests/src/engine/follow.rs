@@ -20,6 +20,7 @@ pub struct Follow {
     pub tab: Arc<Tab>,
     view: watch::Receiver<Option<View>>,
     notices: Arc<Mutex<Vec<String>>>,
+    asks: Arc<Mutex<Vec<String>>>,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -32,7 +33,8 @@ impl Follow {
         let (sender, view) = watch::channel(None);
         let notices = Arc::new(Mutex::new(Vec::new()));
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (told, logged) = (Arc::clone(&notices), Arc::clone(&log));
+        let asks = Arc::new(Mutex::new(Vec::new()));
+        let (told, logged, asked) = (Arc::clone(&notices), Arc::clone(&log), Arc::clone(&asks));
         let sink = move |frame: Frame| {
             let (entries, views) = match frame {
                 Frame::Snapshot(snapshot) => (snapshot.entries, vec![snapshot.view]),
@@ -53,6 +55,7 @@ impl Follow {
                 }),
             };
             told.lock().expect("nobody panics with it").extend(entries.iter().filter_map(notice));
+            asked.lock().expect("nobody panics with it").extend(entries.iter().filter_map(question));
             // Whoever sees the view shall find the notices that came with it.
             if let Some(view) = views.into_iter().next_back() {
                 sender.send_replace(Some(view));
@@ -63,7 +66,7 @@ impl Follow {
         };
         // It says nothing of what it paints: the next frame then comes a little later, and all the same.
         tab.watch(Box::new(sink)).await.expect("the tab is open");
-        Self { tab, view, notices, log }
+        Self { tab, view, notices, asks, log }
     }
 
     /// Sends a message.
@@ -137,6 +140,14 @@ impl Follow {
         }
     }
 
+    /// The question that waits, once the view has said that one does.
+    ///
+    /// # Panics
+    /// Where nothing was ever asked.
+    pub fn ask(&self) -> String {
+        self.asks.lock().expect("nobody panics with it").last().expect("something was asked").clone()
+    }
+
     /// The notices so far.
     ///
     /// # Panics
@@ -144,6 +155,11 @@ impl Follow {
     pub fn notices(&self) -> Vec<String> {
         self.notices.lock().expect("nobody panics with it").clone()
     }
+}
+
+fn question(entry: &Entry) -> Option<String> {
+    let Body::Ask(ask) = &entry.body else { return None };
+    Some(ask.ask.clone())
 }
 
 fn notice(entry: &Entry) -> Option<String> {

@@ -9,6 +9,8 @@ use bollard::query_parameters::{
     RemoveVolumeOptions,
 };
 
+use serde_json::Value;
+
 use super::engine::{self, Engine, EngineError, list};
 use super::image::disk;
 use super::{labels, run, stats};
@@ -285,23 +287,34 @@ async fn remove(engine: &Engine, one: &Holding) -> Result<(), EngineError> {
 
 /// The volumes' sizes; none where the engine does not tell them in a way that is understood.
 async fn volume_sizes(engine: &Engine) -> Result<HashMap<String, u64>, EngineError> {
-    let asked = engine.api().df(None::<DataUsageOptions>);
-    let told = match tokio::time::timeout(SIZES, asked).await {
-        Ok(Ok(told)) => told,
-        Ok(Err(error)) => {
-            tracing::debug!(error = engine::words(&error), "the engine does not tell sizes");
-            return Ok(HashMap::new());
+    let asked = async {
+        // Engines before Docker 28 tell them by another name, which bollard passes over.
+        match engine::list::asked::<Value>(engine, "/system/df").await {
+            Ok(Some(told)) => return sizes(&told),
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%error, "the engine does not tell sizes"),
         }
-        Err(_) => return Err(EngineError::Timeout { call: "how much room is used", limit: SIZES }),
+        match engine.api().df(None::<DataUsageOptions>).await {
+            Ok(told) => sizes(&serde_json::to_value(told).unwrap_or_default()),
+            Err(error) => {
+                tracing::debug!(error = engine::words(&error), "the engine does not tell sizes");
+                HashMap::new()
+            }
+        }
     };
-    let volumes = told.volume_usage.and_then(|usage| usage.items).unwrap_or_default();
-    Ok(volumes
-        .into_iter()
-        .filter_map(|volume| {
-            let name = volume.get("Name")?.as_str()?.to_owned();
-            Some((name, volume.get("UsageData")?.get("Size")?.as_u64()?))
-        })
-        .collect())
+    let timeout = |_| EngineError::Timeout { call: "how much room is used", limit: SIZES };
+    tokio::time::timeout(SIZES, asked).await.map_err(timeout)
+}
+
+/// The sizes in an engine's answer, by either name.
+fn sizes(told: &Value) -> HashMap<String, u64> {
+    let volumes = told.get("Volumes").or_else(|| told.get("VolumeUsage")?.get("Items"));
+    let size = |volume: &Value| {
+        let name = volume.get("Name")?.as_str()?.to_owned();
+        // One that was not measured is told as -1.
+        Some((name, volume.get("UsageData")?.get("Size")?.as_u64()?))
+    };
+    volumes.and_then(Value::as_array).into_iter().flatten().filter_map(size).collect()
 }
 
 async fn patient<T>(
@@ -317,7 +330,19 @@ async fn patient<T>(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[test]
+    fn sizes_are_understood_by_either_name() {
+        let volumes = json!([{"Name": "a", "UsageData": {"Size": 7, "RefCount": 1}}, {"Name": "b", "UsageData": null},
+            {"Name": "c", "UsageData": {"Size": -1}}]);
+        for told in [json!({"Volumes": volumes}), json!({"VolumeUsage": {"Items": volumes}})] {
+            assert_eq!(sizes(&told), HashMap::from([("a".to_owned(), 7)]), "{told}");
+        }
+        assert!(sizes(&json!({"Volumes": null})).is_empty(), "an engine may have none to tell of");
+    }
 
     #[test]
     fn what_all_projects_share_is_no_projects_own() {

@@ -28,6 +28,7 @@ use super::engine::{self, Engine, question};
 use super::held::Held;
 use super::labels;
 use super::spec::{Plan, SpecError, wrapper};
+use crate::process::ladder::Ladder;
 use crate::process::lines::Tail;
 use crate::process::{Input, Process, STDERR_TAIL, Stop};
 use supervise::{Happened, Watched};
@@ -350,7 +351,7 @@ impl<F: Fn(Phase) + Send + Sync> Way<F> {
             engine: Arc::clone(&self.engine),
             id: id.to_owned(),
             input: input.clone(),
-            requests,
+            ladder: Ladder::of(requests),
             ended,
             reader,
             happened,

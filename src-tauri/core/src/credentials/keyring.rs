@@ -1,6 +1,7 @@
 //! The platform's keyring: Secret Service on Linux, the Keychain on macOS, the Credential Manager on Windows. It may ask
 //! its user to unlock it, and may never answer: so each call has a thread of its own, and a limit.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use keyring::{Entry, Error};
@@ -12,21 +13,38 @@ const SERVICE: &str = "gemra";
 /// How long the keyring may take: its user may be looking for the password that unlocks it.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// What a keyring can do. Each may take as long as its user does, and fails with the keyring's words.
+pub(super) trait Ring: Send + Sync + 'static {
+    fn is_there(&self) -> Result<(), String>;
+    fn set(&self, name: Name, value: &str) -> Result<(), String>;
+    fn get(&self, name: Name) -> Result<Option<String>, String>;
+    /// That it is not there is what is wanted.
+    fn delete(&self, name: Name) -> Result<(), String>;
+}
+
 /// The platform's keyring.
-#[derive(Debug, Default)]
-pub(super) struct Keyring {}
+pub(super) struct Keyring {
+    ring: Arc<dyn Ring>,
+}
+
+impl Default for Keyring {
+    fn default() -> Self {
+        Self::of(Arc::new(Platform))
+    }
+}
 
 impl Keyring {
+    /// One of another kind.
+    pub(super) fn of(ring: Arc<dyn Ring>) -> Self {
+        Self { ring }
+    }
+
     /// Whether there is one. The answer holds for the life of the process, where it is no: the library looks once.
     ///
     /// # Errors
     /// Why not, in words.
     pub(super) async fn is_there(&self) -> Result<(), String> {
-        call(|| match Entry::store_status() {
-            Ok(()) => Ok(()),
-            Err(error) => Err(words(error)),
-        })
-        .await
+        self.call(Ring::is_there).await
     }
 
     /// Keeps a value, in place of the one before, and sees that it is there.
@@ -36,13 +54,11 @@ impl Keyring {
     pub(super) async fn keep(&self, name: Name, value: &str) -> Result<(), String> {
         self.is_there().await?;
         let value = value.to_owned();
-        call(move || {
-            let entry = entry(name)?;
-            entry.set_password(&value).map_err(|error| words(&error))?;
-            match entry.get_password() {
-                Ok(kept) if kept == value => Ok(()),
-                Ok(_) => Err("it gives back something else than it was given".to_owned()),
-                Err(error) => Err(words(&error)),
+        self.call(move |ring| {
+            ring.set(name, &value)?;
+            match ring.get(name)? {
+                Some(kept) if kept == value => Ok(()),
+                _ => Err("it gives back something else than it was given".to_owned()),
             }
         })
         .await
@@ -54,12 +70,7 @@ impl Keyring {
     /// The keyring's words.
     pub(super) async fn read(&self, name: Name) -> Result<Option<String>, String> {
         self.is_there().await?;
-        call(move || match entry(name)?.get_password() {
-            Ok(value) => Ok(Some(value)),
-            Err(Error::NoEntry) => Ok(None),
-            Err(error) => Err(words(&error)),
-        })
-        .await
+        self.call(move |ring| ring.get(name)).await
     }
 
     /// Forgets a value. That it is not there is what is wanted.
@@ -68,11 +79,45 @@ impl Keyring {
     /// The keyring's words.
     pub(super) async fn forget(&self, name: Name) -> Result<(), String> {
         self.is_there().await?;
-        call(move || match entry(name)?.delete_credential() {
+        self.call(move |ring| ring.delete(name)).await
+    }
+
+    async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&dyn Ring) -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let ring = Arc::clone(&self.ring);
+        call(move || work(&*ring)).await
+    }
+}
+
+struct Platform;
+
+impl Ring for Platform {
+    fn is_there(&self) -> Result<(), String> {
+        match Entry::store_status() {
+            Ok(()) => Ok(()),
+            Err(error) => Err(words(error)),
+        }
+    }
+
+    fn set(&self, name: Name, value: &str) -> Result<(), String> {
+        entry(name)?.set_password(value).map_err(|error| words(&error))
+    }
+
+    fn get(&self, name: Name) -> Result<Option<String>, String> {
+        match entry(name)?.get_password() {
+            Ok(value) => Ok(Some(value)),
+            Err(Error::NoEntry) => Ok(None),
+            Err(error) => Err(words(&error)),
+        }
+    }
+
+    fn delete(&self, name: Name) -> Result<(), String> {
+        match entry(name)?.delete_credential() {
             Ok(()) | Err(Error::NoEntry) => Ok(()),
             Err(error) => Err(words(&error)),
-        })
-        .await
+        }
     }
 }
 

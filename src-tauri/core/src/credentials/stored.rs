@@ -16,6 +16,8 @@ pub(super) struct Stored {
     pub(super) in_keyring: BTreeSet<Name>,
     /// Values that it does not hold.
     pub(super) values: BTreeMap<Name, String>,
+    /// Names of which the keyring may hold a value that counts for nothing, and that has to go from there.
+    pub(super) to_clear: BTreeSet<Name>,
 }
 
 /// The same as JSON, by the variables' names. Those of another version are left out and lost at the next change.
@@ -24,6 +26,8 @@ pub(super) struct Stored {
 struct Text {
     in_keyring: BTreeSet<String>,
     values: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    to_clear: BTreeSet<String>,
 }
 
 /// Reads the file; nothing where there is none. One that others could read is closed to them.
@@ -39,9 +43,11 @@ pub(super) fn read(path: &Path) -> std::io::Result<Stored> {
     close(path)?;
     // The error of the parser may quote what it read.
     let broken = |_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not what Gemra wrote");
-    let Text { in_keyring, values } = serde_json::from_slice(&bytes).map_err(broken)?;
+    let Text { in_keyring, values, to_clear } = serde_json::from_slice(&bytes).map_err(broken)?;
+    let names = |names: BTreeSet<String>| names.iter().filter_map(|name| Name::of(name)).collect();
     Ok(Stored {
-        in_keyring: in_keyring.iter().filter_map(|name| Name::of(name)).collect(),
+        in_keyring: names(in_keyring),
+        to_clear: names(to_clear),
         values: values.into_iter().filter_map(|(name, value)| Some((Name::of(&name)?, value))).collect(),
     })
 }
@@ -61,6 +67,7 @@ pub(super) fn write(path: &Path, stored: &Stored) -> std::io::Result<()> {
     let text = Text {
         in_keyring: stored.in_keyring.iter().map(name).collect(),
         values: stored.values.iter().map(|(key, value)| (name(key), value.clone())).collect(),
+        to_clear: stored.to_clear.iter().map(name).collect(),
     };
     let mut bytes = serde_json::to_vec_pretty(&text)?;
     bytes.push(b'\n');

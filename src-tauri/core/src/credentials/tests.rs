@@ -1,5 +1,7 @@
-//! The rules of the credentials, with the file alone: no keyring is asked where `GEMRA_HOME` is set.
+//! The rules of the credentials, with the file alone, since no keyring is asked where `GEMRA_HOME` is set; and with a
+//! keyring that fails as real ones do, and when a test wants it to.
 
+use super::keyring::Ring;
 use super::*;
 
 fn of(folder: &Path) -> (Arc<Credentials>, Environment) {
@@ -100,4 +102,116 @@ async fn the_nearer_one_counts_and_brings_no_second_login_along() {
     assert_eq!(project["CLAUDE_CODE_OAUTH_TOKEN"].as_deref(), Some("near"), "the project's login is nearer");
     assert!(!project.contains_key("ANTHROPIC_API_KEY"), "and so the one for all does not come along");
     assert!(project.contains_key("ANTHROPIC_BASE_URL"), "the address does");
+}
+
+/// A keyring in memory.
+#[derive(Default)]
+struct Fickle {
+    kept: Mutex<BTreeMap<Name, String>>,
+    /// Nobody answers.
+    gone: Mutex<bool>,
+    /// It takes nothing more, and lets nothing go.
+    locked: Mutex<bool>,
+    /// Done once when it has taken something.
+    then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Fickle {
+    fn open(&self) -> Result<(), String> {
+        if *self.locked.lock().unwrap() { Err("it is locked".to_owned()) } else { Ok(()) }
+    }
+
+    fn holds(&self, name: Name) -> Option<String> {
+        self.kept.lock().unwrap().get(&name).cloned()
+    }
+}
+
+impl Ring for Fickle {
+    fn is_there(&self) -> Result<(), String> {
+        if *self.gone.lock().unwrap() { Err("it has gone".to_owned()) } else { Ok(()) }
+    }
+
+    fn set(&self, name: Name, value: &str) -> Result<(), String> {
+        self.open()?;
+        self.kept.lock().unwrap().insert(name, value.to_owned());
+        if let Some(then) = self.then.lock().unwrap().take() {
+            then();
+        }
+        Ok(())
+    }
+
+    fn get(&self, name: Name) -> Result<Option<String>, String> {
+        Ok(self.holds(name))
+    }
+
+    fn delete(&self, name: Name) -> Result<(), String> {
+        self.open()?;
+        self.kept.lock().unwrap().remove(&name);
+        Ok(())
+    }
+}
+
+/// The credentials as a new process finds them.
+fn started(folder: &Path, ring: &Arc<Fickle>) -> Credentials {
+    Credentials::with_ring(folder.join("credentials.json"), Arc::clone(ring) as Arc<dyn Ring>)
+}
+
+#[tokio::test]
+async fn an_old_key_leaves_the_keyring_whichever_way_it_was_replaced() {
+    const TOKEN: Name = Name::GithubToken;
+    for forgotten in [false, true] {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = Arc::new(Fickle::default());
+        let first = started(folder.path(), &ring);
+        assert_eq!(first.set(TOKEN, "ghp-old").await.unwrap(), Kept::Keyring, "it is kept in the keyring");
+        *ring.locked.lock().unwrap() = true;
+        assert_eq!(first.set(TOKEN, "ghp-new").await.unwrap(), Kept::File, "a locked one takes nothing");
+        assert_eq!(first.values()[&TOKEN], "ghp-new", "the new one counts");
+        assert_eq!(ring.holds(TOKEN).as_deref(), Some("ghp-old"), "the old one is in there still");
+        if forgotten {
+            let error = first.forget(TOKEN).await.unwrap_err().to_string();
+            assert!(error.contains("it is locked"), "what stays is told: {error}");
+            assert!(!first.values().contains_key(&TOKEN), "and counts for nothing");
+        }
+        drop(first);
+        *ring.locked.lock().unwrap() = false;
+        let again = started(folder.path(), &ring);
+        again.ready().await.unwrap();
+        let expected = (!forgotten).then_some("ghp-new");
+        assert_eq!(again.values().get(&TOKEN).map(String::as_str), expected, "forgotten: {forgotten}");
+        assert_eq!(ring.holds(TOKEN).as_deref(), expected, "nothing older is left in the keyring");
+        let file = std::fs::read_to_string(folder.path().join("credentials.json")).unwrap_or_default();
+        assert!(!file.contains("toClear"), "and nothing is left to do: {file}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_kept_before_still_is_where_the_file_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, aside) = (folder.path().join("credentials.json"), folder.path().join("aside.json"));
+    let ring = Arc::new(Fickle::default());
+    *ring.gone.lock().unwrap() = true;
+    let credentials = started(folder.path(), &ring);
+    assert_eq!(credentials.set(Name::ApiKey, "sk-old").await.unwrap(), Kept::File, "there is no keyring yet");
+    *ring.gone.lock().unwrap() = false;
+    let (from, to) = (file.clone(), aside.clone());
+    *ring.then.lock().unwrap() = Some(Box::new(move || {
+        // A folder is in the way from now on.
+        std::fs::rename(&from, to).unwrap();
+        std::fs::create_dir_all(from.join("in the way")).unwrap();
+    }));
+    let error = credentials.set(Name::ApiKey, "sk-new").await.unwrap_err();
+    assert!(matches!(error, CredentialsError::File { .. }), "it is said: {error}");
+    assert_eq!(credentials.values()[&Name::ApiKey], "sk-old", "the one before counts");
+    std::fs::remove_dir_all(&file).unwrap();
+    std::fs::rename(&aside, &file).unwrap();
+    *ring.gone.lock().unwrap() = true;
+    let again = started(folder.path(), &ring);
+    again.ready().await.unwrap();
+    assert_eq!(again.values()[&Name::ApiKey], "sk-old", "for another process too");
+    *ring.gone.lock().unwrap() = false;
+    let later = started(folder.path(), &ring);
+    later.ready().await.unwrap();
+    assert_eq!(later.values()[&Name::ApiKey], "sk-old", "and what the keyring was given in vain is overwritten");
+    assert_eq!(ring.holds(Name::ApiKey).as_deref(), Some("sk-old"), "when the key moves there");
 }

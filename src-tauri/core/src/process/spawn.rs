@@ -10,8 +10,9 @@ use process_wrap::tokio::{ChildWrapper, CommandWrap, KillOnDrop};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use super::ladder::{AFTER_EOF, AFTER_TERM, Ladder, Rung};
 use super::lines::Tail;
-use super::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, Process, STDERR_TAIL, Stop, StopRequest, stdio};
+use super::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, Process, STDERR_TAIL, Stop, stdio};
 
 /// How long the pipes are read on after the process has ended: a grandchild that was not in its group may hold them
 /// open for ever.
@@ -80,7 +81,7 @@ pub fn spawn(program: &Program) -> Result<Process, SpawnError> {
         output: tokio::spawn(stdio::pump_output(stdout, output_lines)),
         errors: tokio::spawn(async move { stdio::pump_errors(stderr, &errors).await }),
     };
-    tokio::spawn(supervise(child, input.clone(), requests, streams, tail, exit_sender));
+    tokio::spawn(supervise(child, input.clone(), Ladder::of(requests), streams, tail, exit_sender));
     Ok(Process { input, output, exit, stop, group })
 }
 
@@ -177,13 +178,13 @@ struct Streams {
 async fn supervise(
     mut child: Box<dyn ChildWrapper>,
     input: Input,
-    mut requests: mpsc::UnboundedReceiver<StopRequest>,
+    mut ladder: Ladder,
     streams: Streams,
     tail: Arc<Mutex<Tail>>,
     exit: watch::Sender<Option<Exit>>,
 ) {
     let group = child.id();
-    let status = climb(child.as_mut(), &input, &mut requests).await;
+    let status = climb(child.as_mut(), &input, &mut ladder).await;
     // What the agent started must not outlive it, and may hold its pipes open.
     kill_group(group);
     let Streams { input: writing, output, errors } = streams;
@@ -201,46 +202,26 @@ async fn supervise(
     exit.send_replace(Some(ended));
 }
 
-async fn climb(
-    child: &mut dyn ChildWrapper,
-    input: &Input,
-    requests: &mut mpsc::UnboundedReceiver<StopRequest>,
-) -> Option<ExitStatus> {
-    let request = tokio::select! {
+async fn climb(child: &mut dyn ChildWrapper, input: &Input, ladder: &mut Ladder) -> Option<ExitStatus> {
+    let kindly = tokio::select! {
         status = child.wait() => return status.ok(),
-        request = requests.recv() => request,
+        kindly = ladder.begins() => kindly,
     };
-    if request == Some(StopRequest::Ladder) {
+    if kindly {
         input.close();
-        if let Some(status) = wait(child, requests, GRACE_AFTER_EOF).await {
-            return status;
+        let mut rung = ladder.rung(child.wait(), GRACE_AFTER_EOF, AFTER_EOF).await;
+        if matches!(rung, Rung::Over) {
+            tracing::info!("the agent did not end with its input; sending SIGTERM");
+            terminate(child);
+            rung = ladder.rung(child.wait(), GRACE_AFTER_TERM, AFTER_TERM).await;
         }
-        tracing::info!("the agent did not end with its input; sending SIGTERM");
-        terminate(child);
-        if let Some(status) = wait(child, requests, GRACE_AFTER_TERM).await {
-            return status;
+        if let Rung::Ended(status) = rung {
+            return status.ok();
         }
-        tracing::warn!("the agent did not end on SIGTERM; killing it");
+        tracing::warn!("the agent did not end kindly; killing it");
     }
     let _ = child.start_kill();
     child.wait().await.ok()
-}
-
-/// Waits for the end; `None` where `limit` passed or somebody lost patience.
-async fn wait(
-    child: &mut dyn ChildWrapper,
-    requests: &mut mpsc::UnboundedReceiver<StopRequest>,
-    limit: Duration,
-) -> Option<Option<ExitStatus>> {
-    let impatience = async {
-        // Being asked to go down the ladder again is no impatience; being told to kill, or to be forgotten, is.
-        while let Some(StopRequest::Ladder) = requests.recv().await {}
-    };
-    tokio::select! {
-        status = child.wait() => Some(status.ok()),
-        () = impatience => None,
-        () = tokio::time::sleep(limit) => None,
-    }
 }
 
 #[cfg(unix)]
@@ -326,6 +307,24 @@ mod tests {
     async fn stop_is_kind_first() {
         let process = spawn(&shell("while read line; do :; done; exit 7")).unwrap();
         assert_eq!(process.stop.stop().await.code, Some(7), "the end of stdin is enough for a healthy agent");
+    }
+
+    #[tokio::test]
+    async fn stop_in_a_hurry_is_in_time_and_as_kind_as_it_can_be() {
+        let hurried = async |script: &str| {
+            let mut process = spawn(&shell(script)).unwrap();
+            assert!(matches!(process.output.recv().await, Some(Output::Line { .. })), "it has begun: {script}");
+            let began = tokio::time::Instant::now();
+            let exit = process.stop.stop_by(began + Duration::from_millis(1500)).await;
+            (exit, began.elapsed())
+        };
+        let (exit, _) = hurried("echo; while read line; do :; done; exit 7").await;
+        assert_eq!(exit.code, Some(7), "a healthy one ends with its input");
+        let (exit, _) = hurried("trap 'exit 8' TERM; echo; while :; do sleep 0.05; done").await;
+        assert_eq!(exit.code, Some(8), "a busy one on SIGTERM");
+        let (exit, took) = hurried("trap '' TERM; echo; while :; do sleep 0.05; done").await;
+        assert_eq!(exit.signal, Some(9), "and a deaf one is killed");
+        assert!(took < GRACE_AFTER_EOF, "long before its usual time: {took:?}");
     }
 
     #[tokio::test]

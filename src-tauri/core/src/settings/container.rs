@@ -57,7 +57,7 @@ wishes! {
     read_only_workspace: bool,
     /// Graphics cards: `all` or how many. Default, and empty: none.
     gpus: String,
-    /// Seconds that a container may take to start. Default: 30.
+    /// Seconds that the engine may take to start a container. Default: 60.
     start_seconds: u32,
     /// Minutes that a build may go on without a word. Default: 10.
     build_silent_minutes: u32,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::agent::{Launched, Slot};
+use super::auditing::Unasked;
 use super::flip::Flip;
 use super::guarding::Guarding;
 use super::living::Life;
@@ -119,6 +120,7 @@ pub(super) struct Actor {
     pub(super) usage: Usage,
     pub(super) guarding: Guarding,
     pub(super) life: Life,
+    pub(super) unasked: Unasked,
     /// Held while a container of the tab's may write to the workspace.
     pub(super) inside: Option<Inside>,
     /// True where the last run cut a turn off and none has begun since.
@@ -135,6 +137,8 @@ pub(super) struct Actor {
     recorded: Option<Run>,
     /// Whoever waits for the end of the tab; nobody does while it is open.
     closing: Vec<oneshot::Sender<()>>,
+    /// By when that end has to come, where the app ends too.
+    pub(super) ends_by: Option<Instant>,
 }
 
 /// Why the actor woke.
@@ -196,6 +200,7 @@ impl Actor {
             usage: Usage::default(),
             guarding: Guarding::Idle,
             life: Life::default(),
+            unasked: Unasked::default(),
             inside: None,
             interrupted: false,
             opened: SystemTime::now()
@@ -207,6 +212,7 @@ impl Actor {
             told_at: Instant::now(),
             recorded: None,
             closing: Vec::new(),
+            ends_by: None,
         };
         actor.take_up(left);
         (actor, receiver)
@@ -305,8 +311,9 @@ impl Actor {
                     title.clone_into(&mut self.title);
                 }
             }
-            Message::Close { reply } => {
+            Message::Close { reply, by } => {
                 self.closing.push(reply);
+                self.ends_by = by.or(self.ends_by);
                 // What the user closes is not taken up again, even if the app ends before the agent does.
                 self.surroundings.forgets_run(&self.id);
                 self.on_close();

@@ -24,6 +24,8 @@ use crate::process::{Exit, Output, Process};
 pub(super) const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long an agent may take to end its turn before it leaves; then it is stopped in the middle of it.
 const LEAVE: Duration = Duration::from_secs(3);
+/// How much of a hurry is left for what follows when a turn was interrupted.
+const AFTER_TURN: Duration = Duration::from_millis(1300);
 
 /// The agent of a tab.
 #[derive(Debug)]
@@ -219,7 +221,7 @@ impl Actor {
     /// when it has answered from a container.
     pub(super) fn launches(&mut self, place: Place) -> Launched {
         let wishes = self.surroundings.settings().wishes(self.workspace.path());
-        self.mode = self.modes.at(place, &wishes, self.mode);
+        self.mode = self.modes.at(place, &wishes);
         let mode = if self.mode == Mode::BypassPermissions { Mode::Default } else { self.mode };
         Launched { model: self.chosen_model.clone(), mode }
     }
@@ -330,11 +332,12 @@ impl Actor {
             self.on_left(why, false);
             return;
         };
+        let epoch = running.epoch;
         if running.leaving.replace(why).is_some() {
+            self.hurries(epoch, turn);
             return;
         }
-        let epoch = running.epoch;
-        if turn && running.ready && !matches!(why, Leaving::Closing | Leaving::Stuck) {
+        if turn && running.ready && why != Leaving::Stuck {
             let denial = Choice::Deny { reason: format!("The user did not answer, because {}.", why.reason()) };
             for ask in running.session.waiting() {
                 let call = running.session.call(&ask);
@@ -349,6 +352,18 @@ impl Actor {
                 running.process.input.send(line);
             }
             self.deadline(LEAVE, Deadline::Leave(epoch));
+            self.hurries(epoch, true);
+        } else {
+            self.stop_process();
+        }
+    }
+
+    /// Where the app ends, an agent that is asked to go has less time: for the rest of its turn, or for its own end.
+    fn hurries(&mut self, epoch: u32, turn: bool) {
+        let Some(by) = self.ends_by else { return };
+        if turn {
+            let left = by.saturating_duration_since(Instant::now()).saturating_sub(AFTER_TURN);
+            self.deadline(left, Deadline::Leave(epoch));
         } else {
             self.stop_process();
         }
@@ -356,9 +371,15 @@ impl Actor {
 
     /// Starts down the ladder; [`Self::on_exit`] follows.
     pub(super) fn stop_process(&mut self) {
+        let by = self.ends_by;
         if let Some(running) = self.slot.running() {
             let stop = running.process.stop.clone();
-            tokio::spawn(async move { stop.stop().await });
+            tokio::spawn(async move {
+                match by {
+                    Some(by) => stop.stop_by(by).await,
+                    None => stop.stop().await,
+                }
+            });
         }
     }
 
@@ -396,7 +417,9 @@ impl Actor {
         let turn = std::mem::replace(&mut self.turn, TurnView::Idle);
         self.transcript.end_turn((turn != TurnView::Idle).then_some(reason.as_str()));
         self.transcript.forget_process();
+        self.audits_no_more();
         self.flip.syncing.failure = exit.unsynced.as_deref().cloned();
+        self.flip.syncing.ends();
         if let Some(why) = leaving {
             self.on_left(why, exit.left);
             return;

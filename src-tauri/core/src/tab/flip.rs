@@ -179,6 +179,11 @@ impl Flip {
         matches!(self.state, State::Building { .. } | State::Starting)
     }
 
+    /// True while a container is being started.
+    pub(super) fn is_entering(&self) -> bool {
+        self.entering > 0
+    }
+
     /// True where nothing of the container's exists or is on its way.
     pub(super) fn is_at_rest(&self) -> bool {
         self.gate.is_none() && self.preparing.is_none() && self.entering == 0 && self.clearing == 0
@@ -364,6 +369,9 @@ impl Actor {
 
     fn on_opened(&mut self, entered: u32, result: Result<Process, Failure>) {
         self.flip.entering = self.flip.entering.saturating_sub(1);
+        if result.is_err() {
+            self.flip.syncing.ends();
+        }
         match result {
             Ok(process) if self.is_wanted(entered) => {
                 self.epoch += 1;

@@ -1,7 +1,6 @@
 //! The life of a tab's container while the agent is in it: looking after its health, making it anew between two turns,
 //! and starting an agent again that has crashed. When any of that is due, `container::life` knows.
 
-use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::watch;
@@ -10,7 +9,6 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::actor::{Actor, Deadline, Done};
 use super::view::TurnView;
-use crate::agent::{BlockId, BlockKind, Content, Event as Heard, Mode};
 use crate::container::held::Held;
 use crate::container::holdings;
 use crate::container::life::{self, Measured, Reason};
@@ -25,6 +23,9 @@ const CHECK: Duration = Duration::from_secs(30);
 const MEASURED: u32 = 10;
 /// How long a container that was made anew by itself is not made anew by itself: what did not help will not help.
 const REST: Duration = Duration::from_hours(1);
+/// How many checks an agent may say nothing in its turn before it is asked whether it lives: ten minutes. A long command
+/// says nothing either, but the agent answers meanwhile.
+const QUIET: u32 = 20;
 /// How long after a command has run out of memory the agent's own end may follow, which then is what is told.
 const AFTERMATH: Duration = Duration::from_secs(2);
 /// Sets the time between two checks, in milliseconds, for those who cannot wait half a minute.
@@ -68,8 +69,10 @@ pub(super) struct Life {
     /// True while a check waits for its answer.
     asked: bool,
     checks: u32,
-    /// Tools whose input is not whole yet.
-    calls: HashMap<BlockId, String>,
+    /// True once the user knows that the agent is silent in its turn; its next word ends that.
+    told_of_silence: bool,
+    /// True once the user knows that this container would be made anew again, had that helped before.
+    told_in_vain: bool,
     memory: Option<AbortOnDropHandle<()>>,
     measuring: Option<AbortOnDropHandle<()>>,
 }
@@ -86,7 +89,8 @@ impl Default for Life {
             pause: None,
             asked: false,
             checks: 0,
-            calls: HashMap::new(),
+            told_of_silence: false,
+            told_in_vain: false,
             memory: None,
             measuring: None,
         }
@@ -114,6 +118,8 @@ impl Life {
     pub(super) fn passes_to(&mut self, state: &State) {
         self.since = None;
         self.asked = false;
+        self.told_of_silence = false;
+        self.told_in_vain = false;
         self.memory = None;
         self.measuring = None;
         if !state.is_inside() {
@@ -132,6 +138,7 @@ impl Life {
     /// The agent in the container has said something.
     pub(super) fn heard(&mut self, at: SystemTime) {
         self.asked = false;
+        self.told_of_silence = false;
         self.health.send_modify(|health| {
             health.said = Some(at);
             health.unanswered = 0;
@@ -188,10 +195,10 @@ impl Actor {
         self.renew_if_due();
     }
 
-    /// Asks the agent for a sign of life, unless a turn runs: it says enough then, or is busy and need not answer.
+    /// Asks the agent for a sign of life, unless a turn runs: it says enough then.
     fn ask_for_life(&mut self) {
         if self.turn != TurnView::Idle {
-            self.life.asked = false;
+            self.ask_the_busy();
             return;
         }
         let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
@@ -216,6 +223,30 @@ impl Actor {
         if let Some(held) = self.life.held.borrow().as_ref() {
             held.look.notify_one();
         }
+    }
+
+    /// Asks an agent for a sign of life that has said nothing for long in its turn, and tells the user where none comes.
+    /// What is to be done about it is the user's to say: a turn may be worth waiting for.
+    fn ask_the_busy(&mut self) {
+        let quiet = self.pace() * QUIET;
+        let Health { said, answered, .. } = *self.life.health.borrow();
+        let silent = said.and_then(|said| said.elapsed().ok()).is_some_and(|silent| silent >= quiet);
+        // An agent that has never answered such a question does not know it.
+        if !silent || answered.is_none() {
+            return;
+        }
+        if std::mem::replace(&mut self.life.asked, true) {
+            if !std::mem::replace(&mut self.life.told_of_silence, true) {
+                let text = format!("The agent has said nothing for {}, and does not answer.", lasted(quiet));
+                let detail = "Stop ends its turn; if it does not stop, it is started again. Refresh, in the details of \
+                              the container, makes a new one when the turn has ended.";
+                self.transcript.notice(Topic::Warning, text, Some(detail.to_owned()));
+            }
+            return;
+        }
+        let Some(running) = self.slot.running().filter(|running| running.is_ready()) else { return };
+        let line = running.session.ping();
+        running.process.input.send(line);
     }
 
     fn measure(&mut self) {
@@ -268,7 +299,7 @@ impl Actor {
         let Some(reason) = self.life.due.take() else { return false };
         let by_itself = !matches!(reason, Reason::Asked | Reason::Old(_));
         if by_itself && self.life.renewed.is_some_and(|at| at.elapsed() < REST) {
-            tracing::info!(tab = %self.id, ?reason, "the container was made anew for such a reason a while ago");
+            self.was_in_vain(reason);
             return false;
         }
         if by_itself {
@@ -281,29 +312,23 @@ impl Actor {
         true
     }
 
-    /// Writes down what the agent does in the container without asking, and looks after what of it has failed.
-    pub(super) fn writes_down(&mut self, event: &Heard) {
-        let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
-        match event {
-            Heard::BlockBegan { block, kind: BlockKind::Tool { name, .. }, .. } if inside => {
-                self.life.calls.insert(*block, name.clone());
-            }
-            // A command that was killed has failed.
-            Heard::ToolAnswered { failed: true, .. } => self.looks_at_memory(),
-            Heard::BlockEnded { block, content: Content::Input(input) } => {
-                let Some(name) = self.life.calls.remove(block) else { return };
-                if inside && self.mode == Mode::BypassPermissions {
-                    self.surroundings.audit().tool(self.workspace.path(), &self.id.0, &name, input);
-                }
-            }
-            _ => {}
+    /// A container that was made anew a while ago would be made anew again. That has not helped; the user decides.
+    fn was_in_vain(&mut self, reason: Reason) {
+        tracing::info!(tab = %self.id, ?reason, "the container was made anew a while ago");
+        if reason == Reason::Silent {
+            let failure = Failure::new(
+                Code::AgentNotStarted,
+                "The agent does not answer",
+                format!("It did not answer {} checks, nor did the one before it, less than an hour ago.", life::CHECKS),
+                "Press Retry for a new container, or Use host. The conversation goes on in both.",
+            );
+            self.drive(Event::Failed(failure));
+        } else if !std::mem::replace(&mut self.life.told_in_vain, true) {
+            let text = format!("A new container would be due again, because {}.", reason.in_words());
+            let detail = "The last one came less than an hour ago and has not helped, so that Gemra leaves this one as \
+                          it is. Refresh, in its details, makes a new one all the same.";
+            self.transcript.notice(Topic::Warning, text, Some(detail.to_owned()));
         }
-    }
-
-    /// Where that is written.
-    pub(super) fn audit_fact(&self) -> (String, String) {
-        let path = self.surroundings.audit().path(self.workspace.path());
-        ("Audit log".to_owned(), format!("{} (what it does without asking)", path.display()))
     }
 
     /// The volumes that only this project uses go with its last container, where the user wants that.
@@ -348,5 +373,13 @@ impl Actor {
         self.transcript.notice(Topic::Warning, text, Some(format!("{} {}", failure.cause, failure.action)));
         self.drive(Event::Again);
         Ok(())
+    }
+}
+
+/// How long, in words.
+fn lasted(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..60 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds / 60),
     }
 }

@@ -1,5 +1,6 @@
-//! Which permission mode the agent of a tab has in each place: what the user has chosen there in this tab, else what
-//! the settings wish for it, else what it had before it moved. It may act without asking in a container alone.
+//! Which permission mode the agent of a tab has in each place: what was chosen there in this tab, else what the settings
+//! wish for it, else that it asks. What was chosen in one place says nothing about the other: whoever lets the agent edit
+//! files in a container has not said that it may on the host. It may act without asking in a container alone.
 
 use crate::agent::Mode;
 use crate::place::Place;
@@ -21,18 +22,14 @@ impl Modes {
         } = Some(mode);
     }
 
-    /// The mode of an agent that begins at `place`, `now` being the one in use.
-    pub(super) fn at(self, place: Place, wishes: &Wishes, now: Mode) -> Mode {
+    /// The mode of an agent that begins at `place`.
+    pub(super) fn at(self, place: Place, wishes: &Wishes) -> Mode {
         let (chosen, preset) = match place {
             Place::Host => (self.host, wishes.host_mode),
             Place::Container => (self.container, wishes.container_mode),
         };
-        let asks = |mode: &Mode| *mode != Mode::BypassPermissions;
-        match place {
-            Place::Container => chosen.or(preset).or(Some(now).filter(asks)),
-            Place::Host => chosen.filter(asks).or(preset.filter(asks)).or(Some(now).filter(asks)),
-        }
-        .unwrap_or_default()
+        let may = |mode: &Mode| place == Place::Container || *mode != Mode::BypassPermissions;
+        chosen.filter(may).or(preset.filter(may)).unwrap_or_default()
     }
 }
 
@@ -46,24 +43,18 @@ mod tests {
     fn each_place_has_its_own() {
         use Mode::{AcceptEdits, BypassPermissions, Default, Plan};
         let cases = [
-            ("nothing is said: what there was goes along", Place::Container, NONE, NONE, Plan, Plan),
-            ("the settings' mode", Place::Container, NONE, Some(AcceptEdits), Plan, AcceptEdits),
-            ("the user's own comes first", Place::Container, Some(Plan), Some(AcceptEdits), Default, Plan),
-            (
-                "never ask is for a container",
-                Place::Container,
-                NONE,
-                Some(BypassPermissions),
-                Default,
-                BypassPermissions,
-            ),
-            ("it stays behind on the way back", Place::Host, NONE, NONE, BypassPermissions, Default),
-            ("the host has its own then", Place::Host, NONE, Some(AcceptEdits), BypassPermissions, AcceptEdits),
-            ("whoever wrote it by hand", Place::Host, NONE, Some(BypassPermissions), Plan, Plan),
-            ("and whoever chose it", Place::Host, Some(BypassPermissions), NONE, BypassPermissions, Default),
-            ("what was chosen on the host", Place::Host, Some(Plan), Some(AcceptEdits), BypassPermissions, Plan),
+            ("nothing is said inside: it asks", Place::Container, NONE, NONE, Default),
+            ("nor on the host", Place::Host, NONE, NONE, Default),
+            ("the settings' mode", Place::Container, NONE, Some(AcceptEdits), AcceptEdits),
+            ("the user's own comes first", Place::Container, Some(Plan), Some(AcceptEdits), Plan),
+            ("also where it is to ask", Place::Container, Some(Default), Some(BypassPermissions), Default),
+            ("never ask is for a container", Place::Container, NONE, Some(BypassPermissions), BypassPermissions),
+            ("the settings' mode of the host", Place::Host, NONE, Some(AcceptEdits), AcceptEdits),
+            ("whoever wrote it by hand", Place::Host, NONE, Some(BypassPermissions), Default),
+            ("and whoever chose it", Place::Host, Some(BypassPermissions), NONE, Default),
+            ("what was chosen on the host", Place::Host, Some(Plan), Some(AcceptEdits), Plan),
         ];
-        for (why, place, chosen, wished, now, expected) in cases {
+        for (why, place, chosen, wished, expected) in cases {
             let mut modes = Modes::default();
             if let Some(mode) = chosen {
                 modes.choose(place, mode);
@@ -72,17 +63,33 @@ mod tests {
                 Place::Host => Wishes { host_mode: wished, ..Wishes::default() },
                 Place::Container => Wishes { container_mode: wished, ..Wishes::default() },
             };
-            assert_eq!(modes.at(place, &wishes, now), expected, "{why}");
+            assert_eq!(modes.at(place, &wishes), expected, "{why}");
         }
     }
 
     #[test]
-    fn what_is_chosen_in_one_place_is_not_chosen_in_the_other() {
+    fn what_is_said_for_one_place_says_nothing_about_the_other() {
+        for mode in [Mode::AcceptEdits, Mode::Plan, Mode::BypassPermissions] {
+            for (place, other) in [(Place::Container, Place::Host), (Place::Host, Place::Container)] {
+                let mut modes = Modes::default();
+                modes.choose(place, mode);
+                assert_eq!(modes.at(other, &Wishes::default()), Mode::Default, "{mode:?} was chosen at {place:?}");
+                let wishes = match place {
+                    Place::Host => Wishes { host_mode: Some(mode), ..Wishes::default() },
+                    Place::Container => Wishes { container_mode: Some(mode), ..Wishes::default() },
+                };
+                assert_eq!(Modes::default().at(other, &wishes), Mode::Default, "{mode:?} is wished at {place:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_place_keeps_what_was_chosen_there() {
         let mut modes = Modes::default();
         modes.choose(Place::Container, Mode::BypassPermissions);
         modes.choose(Place::Host, Mode::Plan);
         let wishes = Wishes::default();
-        assert_eq!(modes.at(Place::Host, &wishes, Mode::BypassPermissions), Mode::Plan, "back on the host");
-        assert_eq!(modes.at(Place::Container, &wishes, Mode::Plan), Mode::BypassPermissions, "and inside again");
+        assert_eq!(modes.at(Place::Host, &wishes), Mode::Plan, "back on the host");
+        assert_eq!(modes.at(Place::Container, &wishes), Mode::BypassPermissions, "and inside again");
     }
 }

@@ -1,11 +1,14 @@
 //! What a tab hears of files that are kept the same with another machine's: how it stands, what has changed on both
 //! sides, and what the user chooses. How files are carried is not known here.
 
+use tokio::sync::watch;
+
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
 use super::flip::Report;
 use crate::container::state::State;
 use crate::failure::Failure;
+use crate::place::Place;
 use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
 
@@ -19,11 +22,30 @@ pub(super) struct Syncing {
     pub(super) conflicts: Vec<Conflict>,
     /// Why what the agent has written last is not here.
     pub(super) failure: Option<Failure>,
+    /// True while what the agent writes has to be brought back when it ends.
+    brings: watch::Sender<bool>,
+}
+
+impl Syncing {
+    /// Whether what the agent writes has to be brought back, as it changes.
+    pub(super) fn brings_back(&self) -> watch::Receiver<bool> {
+        self.brings.subscribe()
+    }
+
+    /// Nothing is kept the same any more: the agent has ended, or did not begin.
+    pub(super) fn ends(&self) {
+        self.brings.send_if_modified(|brings| std::mem::take(brings));
+    }
 }
 
 impl Actor {
     pub(super) fn on_sync(&mut self, told: Told) {
         let moving = self.flip.is_moving();
+        // The last words of one that has ended may come after its end.
+        let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
+        if inside || self.flip.is_entering() {
+            self.flip.syncing.brings.send_if_modified(|brings| !std::mem::replace(brings, true));
+        }
         match told {
             Told::Doing(words) if moving => self.flip.waits_for(&words),
             Told::Doing(_) => {}

@@ -123,22 +123,24 @@ impl Actor {
                 let line = running.session.set_mode(mode);
                 running.process.input.send(line);
             }
-            None => self.is_in_mode(mode),
+            None => {
+                // Who is between two places chooses for the one that comes, as the picker offers it.
+                let inside = self.flip.state().is_inside();
+                self.modes.choose(if inside { Place::Container } else { Place::Host }, mode);
+                self.mode = mode;
+            }
         }
     }
 
-    /// A mode was chosen where the agent is or comes next, by the user or, with the user's leave, by the agent.
+    /// The agent is in this mode now, by the user's choice or, with the user's leave, by its own.
     fn is_in_mode(&mut self, mode: Mode) {
-        let (place, moves) = match self.slot.running() {
-            Some(running) => (running.place, running.is_leaving()),
-            None if self.flip.state().is_inside() => (Place::Container, false),
-            None => (Place::Host, false),
-        };
+        let Some(running) = self.slot.running() else { return };
+        let (place, moves) = (running.place, running.is_leaving());
         if moves {
             // The place that the tab goes to has its own mode already.
             self.modes.choose(place, mode);
         } else if self.mode != mode {
-            // What is in use already is the settings' or another place's, and nobody's choice.
+            // What is in use already is the settings', and nobody's choice.
             self.modes.choose(place, mode);
             self.mode = mode;
         }
@@ -187,11 +189,17 @@ impl Actor {
                 self.on_turn_ended(end);
             }
             seen => {
-                if let (Event::ToolAnswered { call, .. }, Some(running)) = (&seen, self.slot.running()) {
-                    running.came_back(call);
+                if let Event::ToolAnswered { call, failed, .. } = &seen {
+                    if let Some(running) = self.slot.running() {
+                        running.came_back(call);
+                    }
+                    // A command that was killed has failed.
+                    if *failed {
+                        self.looks_at_memory();
+                    }
                 }
                 self.trying_again(None);
-                self.writes_down(&seen);
+                self.audits(&seen, at);
                 self.transcript.apply(seen, at);
             }
         }
@@ -227,6 +235,7 @@ impl Actor {
     }
 
     fn on_turn_ended(&mut self, end: TurnEnd) {
+        self.audits_no_more();
         let TurnEnd { outcome, usage } = end;
         let leaving = self.slot.running().is_some_and(|running| running.is_leaving());
         if outcome == Outcome::SessionMissing {

@@ -44,7 +44,7 @@ impl Transcript {
                 }
             }
             Event::BlockEnded { block, content } => self.block_ended(block, content),
-            Event::ToolAnswered { call, text, failed, hunks } => {
+            Event::ToolAnswered { call, text, failed, hunks, .. } => {
                 let Some(id) = self.build.calls.remove(&call) else { return };
                 let (text, truncated) = tool::result(text);
                 self.change(id, |entry| {

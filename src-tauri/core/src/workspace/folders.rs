@@ -1,9 +1,10 @@
 //! Heavy folders of a project that are volumes of the engine's inside, such as `node_modules`: which ones the user's
 //! patterns mean, and the places for them in the project. It does not know how an engine makes a volume.
 
+mod walk;
+
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobMatcher};
 use sha2::{Digest, Sha256};
 
 use crate::digest::hexadecimal;
@@ -11,8 +12,6 @@ use crate::owner::Owner;
 
 /// More folders than anybody wants as volumes.
 const MOST: usize = 64;
-/// How deep patterns reach.
-const DEEPEST: usize = 12;
 /// How many folders are looked at for patterns.
 const LOOKED: usize = 50_000;
 
@@ -23,6 +22,8 @@ pub struct Found {
     pub folders: Vec<String>,
     /// Those of them that were made for it.
     pub made: Vec<String>,
+    /// How many folders were looked at, where there are more, so that some may not have been found.
+    pub cut: Option<usize>,
 }
 
 /// Why a pattern cannot be used.
@@ -59,6 +60,7 @@ pub fn check(pattern: &str) -> Result<(), FolderError> {
 
 /// Finds the folders that the patterns mean. A plain name is made where it is not there, as `owner`'s, because an
 /// engine would make it as root's; a pattern with `*`, `?`, `[` or `{` means what is there.
+/// `**` does not lead into what git ignores.
 ///
 /// # Errors
 /// [`FolderError`] where a pattern is none, a folder is a link or cannot be made, or there are too many.
@@ -80,8 +82,10 @@ pub(crate) fn find(workspace: &Path, patterns: &[String], owner: Owner) -> Resul
         }
     }
     if !globs.is_empty() {
-        let mut left = LOOKED;
-        walk(workspace, "", DEEPEST, &mut left, &globs, &mut found.folders);
+        let mut walk = walk::Walk { patterns: &globs, left: LOOKED, most: MOST, found: Vec::new(), cut: false };
+        walk.go(workspace);
+        found.folders.append(&mut walk.found);
+        found.cut = walk.cut.then_some(LOOKED);
     }
     found.folders.sort();
     found.folders.dedup();
@@ -105,7 +109,7 @@ pub fn volume(workspace: &Path, folder: &str, uid: u32) -> String {
 
 enum Pattern {
     Plain(String),
-    Glob(GlobMatcher),
+    Glob(walk::Pattern),
 }
 
 fn read(pattern: &str) -> Result<Pattern, FolderError> {
@@ -126,30 +130,7 @@ fn read(pattern: &str) -> Result<Pattern, FolderError> {
     if !folder.contains(['*', '?', '[', '{', '\\']) {
         return Ok(Pattern::Plain(folder.to_owned()));
     }
-    let glob = GlobBuilder::new(folder).literal_separator(true).build();
-    glob.map(|glob| Pattern::Glob(glob.compile_matcher())).map_err(|error| bad(&error.kind().to_string()))
-}
-
-/// Goes through the folders below `at`, without following links and not into what is found.
-fn walk(folder: &Path, at: &str, deeper: usize, left: &mut usize, globs: &[GlobMatcher], found: &mut Vec<String>) {
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        if *left == 0 || found.len() > MOST {
-            return;
-        }
-        // The type of a link is that of the link itself.
-        let (Ok(kind), Ok(name)) = (entry.file_type(), entry.file_name().into_string()) else { continue };
-        if !kind.is_dir() || name == ".git" {
-            continue;
-        }
-        *left -= 1;
-        let path = if at.is_empty() { name } else { format!("{at}/{name}") };
-        if globs.iter().any(|glob| glob.is_match(&path)) {
-            found.push(path);
-        } else if deeper > 0 {
-            walk(&entry.path(), &path, deeper - 1, left, globs, found);
-        }
-    }
+    walk::Pattern::read(folder).map(Pattern::Glob).map_err(|error| bad(&error.kind().to_string()))
 }
 
 /// Makes a folder as `owner`'s, and those above it within the workspace; true where it was not there. An agent may

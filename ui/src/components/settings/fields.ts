@@ -135,8 +135,9 @@ export const FIELDS: readonly Field[] = [
     kind: "number",
     unit: "seconds",
     whole: true,
-    usual: "30",
-    words: "After that the start counts as failed.",
+    usual: "60",
+    words:
+      "How long the engine may take to start a container. What comes before, and the agent in it, have their own time.",
   },
   {
     key: "buildSilentMinutes",
@@ -146,7 +147,7 @@ export const FIELDS: readonly Field[] = [
     unit: "minutes",
     whole: true,
     usual: "10",
-    words: "A build that says nothing for so long counts as stuck.",
+    words: "A build that says nothing for so long counts as stuck. All of it may take two hours.",
   },
   {
     key: "network",
@@ -284,8 +285,8 @@ export const FIELDS: readonly Field[] = [
     name: "In a container",
     kind: "choice",
     choices: [...ASKING, { value: "bypassPermissions", name: "Bypass" }],
-    usual: "as before the move",
-    words: "How an agent begins there. Bypass never asks, and stays behind on the way back.",
+    usual: "ask",
+    words: "How an agent begins there, whatever it may on this machine. Bypass never asks.",
   },
   {
     key: "github",

@@ -174,3 +174,17 @@ describe("a problem", () => {
     expect(one("problem").textContent).toContain("/nope2");
   });
 });
+
+describe("An end that takes longer", () => {
+  it("says what is still done, and leaves the page in sight", async () => {
+    await show("leaving");
+    expect(one("leaving").textContent).toContain("Gemra ends when that is done");
+    expect(one("leaving").getAttribute("role")).toBe("status");
+    expect(all("composer")).toHaveLength(1);
+  });
+
+  it("is not there otherwise", async () => {
+    await show("conversation");
+    expect(all("leaving")).toHaveLength(0);
+  });
+});

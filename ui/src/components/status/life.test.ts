@@ -78,4 +78,21 @@ describe("the list of containers", () => {
     await settle();
     expect(stop).toHaveBeenCalledOnce();
   }, 60_000);
+
+  it("shows and removes only what is the project’s, where that is wished", async () => {
+    const { host } = await show("running");
+    const prune = vi.spyOn(host, "prune");
+    one("containers-button").click();
+    await settle();
+    await vi.advanceTimersByTimeAsync(50);
+    one("of-project").click();
+    await settle();
+    expect(all("held-container"), "its own container").toHaveLength(1);
+    expect(images(), "images are made for all projects").toBe(0);
+    expect(one("prune").hasAttribute("disabled"), "and nothing of its own is unused").toBe(true);
+    one("of-project").click();
+    await settle();
+    expect(images()).toBe(2);
+    expect(prune).not.toHaveBeenCalled();
+  }, 60_000);
 });

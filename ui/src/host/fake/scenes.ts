@@ -51,6 +51,7 @@ const SCENES: Record<string, () => Scene> = {
   crashed: () => withTabs([broken(false)]),
   problem: () => withProblems([badSettings()]),
   problems: () => withProblems([noFolder("/nope1"), noFolder("/nope2")]),
+  leaving: () => leaving(),
   many: () => withTabs(many()),
 };
 
@@ -68,6 +69,7 @@ function base(): WindowState {
       projects: {},
     },
     problems: [],
+    leaving: null,
     version: "0.1.0",
     mac: false,
   };
@@ -455,6 +457,13 @@ function broken(hostAgent: boolean): FakeTab {
     since: Date.now() - 65_000,
   });
   return made;
+}
+
+function leaving(): Scene {
+  const words =
+    "Bringing back what the agents have written on another machine. Gemra ends when that is done.";
+  const made = withTabs([conversation()]);
+  return { ...made, window: { ...made.window, leaving: words } };
 }
 
 function withProblems(failures: readonly Failure[]): Scene {

@@ -22,7 +22,11 @@ recent: Array<string>, settings: Settings,
 /**
  * What went wrong outside any tab, such as settings that could not be read.
  */
-problems: Array<Problem>, version: string, 
+problems: Array<Problem>, 
+/**
+ * What the app still does before it ends, where that takes longer than a moment.
+ */
+leaving: string | null, version: string, 
 /**
  * True on macOS: shortcuts use Cmd.
  */

@@ -53,7 +53,7 @@ readOnlyWorkspace?: boolean | null,
  */
 gpus?: string | null, 
 /**
- * Seconds that a container may take to start. Default: 30.
+ * Seconds that the engine may take to start a container. Default: 60.
  */
 startSeconds?: number | null, 
 /**

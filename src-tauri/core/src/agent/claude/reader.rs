@@ -166,12 +166,16 @@ impl Reader {
         };
         for block in blocks {
             match block.kind.as_str() {
-                "tool_result" => events.push(Event::ToolAnswered {
-                    call: block.tool_use_id.unwrap_or_default(),
-                    text: result_text(block.content.as_ref()),
-                    failed: block.is_error.unwrap_or(false),
-                    hunks: line.tool_use_result.as_ref().and_then(hunks),
-                }),
+                "tool_result" => {
+                    let (text, failed) = (result_text(block.content.as_ref()), block.is_error.unwrap_or(false));
+                    events.push(Event::ToolAnswered {
+                        call: block.tool_use_id.unwrap_or_default(),
+                        code: exit_code(&text, failed, line.tool_use_result.as_ref()),
+                        text,
+                        failed,
+                        hunks: line.tool_use_result.as_ref().and_then(hunks),
+                    });
+                }
                 "text" if block.text.as_deref().is_some_and(|text| text.starts_with(INTERRUPTED)) => {
                     self.interrupted = true;
                 }
@@ -417,6 +421,19 @@ fn result_text(content: Option<&Value>) -> String {
     }
 }
 
+/// The code that a command ended with: a failed one's result begins with it, and a command's alone has a stdout.
+fn exit_code(text: &str, failed: bool, result: Option<&Value>) -> Option<i32> {
+    if failed {
+        let said = text.strip_prefix("Error: ").unwrap_or(text).strip_prefix("Exit code ")?;
+        return said.split(|character: char| !character.is_ascii_digit()).next()?.parse().ok();
+    }
+    let result = result.filter(|result| result.get("stdout").is_some())?;
+    // One that goes on behind the turn, or was cut short, has none.
+    let goes_on = result.get("backgroundTaskId").is_some_and(|id| !id.is_null());
+    let cut = result.get("interrupted").and_then(Value::as_bool).unwrap_or_default();
+    (!goes_on && !cut).then_some(0)
+}
+
 fn hunks(result: &Value) -> Option<Vec<Hunk>> {
     let patch: Vec<PatchHunk> = serde_json::from_value(result.get("structuredPatch")?.clone()).ok()?;
     if patch.is_empty() {
@@ -431,5 +448,29 @@ fn head(line: &str) -> String {
     match line.char_indices().nth(MOST) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_command_ends_with_a_code_where_the_cli_says_so() {
+        let well = json!({"stdout": "yes", "stderr": "", "interrupted": false});
+        let cases = [
+            ("yes", false, Some(well), Some(0)),
+            ("Exit code 3\noh", true, Some(json!("Error: Exit code 3\noh")), Some(3)),
+            ("Error: Exit code 127", true, None, Some(127)),
+            ("The user declined this.", true, None, None),
+            ("a file", false, Some(json!({"type": "text"})), None),
+            ("cut", false, Some(json!({"stdout": "", "interrupted": true})), None),
+            ("it runs on", false, Some(json!({"stdout": "", "backgroundTaskId": "b1"})), None),
+        ];
+        for (text, failed, result, expected) in cases {
+            assert_eq!(exit_code(text, failed, result.as_ref()), expected, "{text:?}");
+        }
     }
 }

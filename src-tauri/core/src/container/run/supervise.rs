@@ -2,7 +2,6 @@
 //! and reports the end only when the container is gone.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -10,7 +9,8 @@ use std::time::Duration;
 use bollard::container::LogOutput;
 use bollard::errors::Error;
 use bollard::query_parameters::{
-    EventsOptionsBuilder, InspectContainerOptions, StopContainerOptionsBuilder, WaitContainerOptionsBuilder,
+    EventsOptionsBuilder, InspectContainerOptions, KillContainerOptionsBuilder, StopContainerOptionsBuilder,
+    WaitContainerOptionsBuilder,
 };
 use futures_util::{Stream, StreamExt as _};
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::container::engine::{self, Engine, question, quirks};
+use crate::process::ladder::{AFTER_EOF, AFTER_TERM, Ladder, Rung};
 use crate::process::lines::{LineSplitter, Tail};
 use crate::process::stdio::pump_input;
-use crate::process::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, InputMessage, Output, StopRequest};
+use crate::process::{Exit, GRACE_AFTER_EOF, GRACE_AFTER_TERM, Input, InputMessage, Output};
 
 /// How long output is read on after the agent has ended: some engines never end the stream.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -37,7 +38,7 @@ pub(super) struct Watched {
     pub(super) engine: Arc<Engine>,
     pub(super) id: String,
     pub(super) input: Input,
-    pub(super) requests: mpsc::UnboundedReceiver<StopRequest>,
+    pub(super) ladder: Ladder,
     pub(super) ended: JoinHandle<Option<i64>>,
     pub(super) reader: JoinHandle<()>,
     pub(super) happened: watch::Receiver<Happened>,
@@ -215,7 +216,8 @@ async fn remove_later(engine: Arc<Engine>, id: String) {
 async fn judge(watched: &mut Watched, code: Option<i64>) -> (Option<i32>, bool) {
     let mut out_of_memory = false;
     let mut code = code;
-    if code.is_none() || code == Some(137) {
+    // Nobody asks why one ended that had to go in a hurry.
+    if !watched.ladder.hurries() && (code.is_none() || code == Some(137)) {
         // The event about memory comes before the one about the end.
         let died = watched.happened.wait_for(|happened| happened.died.is_some());
         if !matches!(tokio::time::timeout(VERDICT, died).await, Ok(Ok(_))) {
@@ -240,26 +242,23 @@ async fn inspected_out_of_memory(watched: &Watched) -> bool {
 
 /// Waits for the end, or brings it about.
 async fn climb(watched: &mut Watched) -> Option<i64> {
-    let Watched { engine, id, input, requests, ended, reader, unreleased, .. } = watched;
+    let Watched { engine, id, input, ladder, ended, reader, unreleased, .. } = watched;
     let mut end = pin!(end(ended, reader));
-    let request = tokio::select! {
+    let kindly = tokio::select! {
         code = &mut end => return code,
-        request = requests.recv() => request,
+        kindly = ladder.begins() => kindly,
     };
-    if request == Some(StopRequest::Ladder) {
+    if kindly {
         input.close();
         unreleased.cancel();
-        if let Some(code) = within(&mut end, requests, GRACE_AFTER_EOF).await {
-            return code;
+        let mut rung = ladder.rung(&mut end, GRACE_AFTER_EOF, AFTER_EOF).await;
+        if rung == Rung::Over {
+            tracing::info!("the agent did not end with its input; asking the engine to stop it");
+            let stop = tokio::spawn(terminate(Arc::clone(engine), id.clone(), ladder.hurries()));
+            rung = ladder.rung(&mut end, GRACE_AFTER_TERM + VERDICT, AFTER_TERM).await;
+            stop.abort();
         }
-        tracing::info!("the agent did not end with its input; asking the engine to stop it");
-        let seconds = i32::try_from(GRACE_AFTER_TERM.as_secs()).unwrap_or(2);
-        let options = StopContainerOptionsBuilder::new().t(seconds).build();
-        let (asking, asked) = (Arc::clone(engine), id.clone());
-        let stop = tokio::spawn(async move { asking.api().stop_container(&asked, Some(options)).await });
-        let code = within(&mut end, requests, GRACE_AFTER_TERM + VERDICT).await;
-        stop.abort();
-        if let Some(code) = code {
+        if let Rung::Ended(code) = rung {
             return code;
         }
     }
@@ -267,6 +266,22 @@ async fn climb(watched: &mut Watched) -> Option<i64> {
         tracing::warn!(%error, "the engine would not remove the container at once");
     }
     tokio::time::timeout(super::Phase::Remove.limit(), end).await.ok().flatten()
+}
+
+/// Asks the engine to stop a container. In a hurry it only sends the signal: an engine that stops a container holds it
+/// until it has, and would let a removal wait.
+async fn terminate(engine: Arc<Engine>, id: String, hurries: bool) {
+    let asked = if hurries {
+        let options = KillContainerOptionsBuilder::new().signal("SIGTERM").build();
+        engine.api().kill_container(&id, Some(options)).await
+    } else {
+        let seconds = i32::try_from(GRACE_AFTER_TERM.as_secs()).unwrap_or(2);
+        let options = StopContainerOptionsBuilder::new().t(seconds).build();
+        engine.api().stop_container(&id, Some(options)).await
+    };
+    if let Err(error) = asked {
+        tracing::debug!(error = engine::words(&error), "the engine would not stop the container");
+    }
 }
 
 /// The end, by the engine's word or, where that fails, by the end of the stream.
@@ -286,22 +301,5 @@ async fn end(ended: &mut JoinHandle<Option<i64>>, reader: &mut JoinHandle<()>) -
             Ok(code) => code.ok().flatten(),
             Err(_) => None,
         },
-    }
-}
-
-/// Waits for the end; `None` where `limit` passed or somebody lost patience.
-async fn within(
-    end: &mut (impl Future<Output = Option<i64>> + Unpin),
-    requests: &mut mpsc::UnboundedReceiver<StopRequest>,
-    limit: Duration,
-) -> Option<Option<i64>> {
-    let impatience = async {
-        // Being asked for kindness once more changes nothing.
-        while requests.recv().await == Some(StopRequest::Ladder) {}
-    };
-    tokio::select! {
-        code = end => Some(code),
-        () = impatience => None,
-        () = tokio::time::sleep(limit) => None,
     }
 }

@@ -9,7 +9,6 @@ const PREFIXES: &[&str] = &["ANTHROPIC_", "CLAUDE_", "DISABLE_"];
 /// One by one; proxies in both spellings.
 const NAMES: &[&str] = &[
     "GITHUB_TOKEN",
-    "GH_TOKEN",
     "GIT_USER_NAME",
     "GIT_USER_EMAIL",
     "TZ",
@@ -55,6 +54,7 @@ mod tests {
             ("CLAUDE_CONFIG_DIR", false),
             ("DISABLE_TELEMETRY", true),
             ("GITHUB_TOKEN", true),
+            ("GH_TOKEN", false),
             ("GIT_USER_EMAIL", true),
             ("HTTPS_PROXY", true),
             ("no_proxy", true),

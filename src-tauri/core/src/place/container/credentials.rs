@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::app::Surroundings;
 use crate::container::spec::{self, ExtraMount, MountSource, Wish};
-use crate::credentials::Kept;
+use crate::credentials::{Kept, Name};
 use crate::owner::Owner;
 use crate::process::spawn::{self, Program};
 use crate::settings::Variables;
@@ -74,13 +74,7 @@ pub(super) async fn lend(receiver: &Receiver<'_>, variables: &BTreeMap<String, S
     let surroundings = receiver.surroundings;
     let wishes = surroundings.settings().wishes(receiver.workspace);
     let mut lent = Lent::default();
-    let own = surroundings.credentials().kept();
-    lent.told.extend(own.into_iter().filter(|(name, _)| variables.contains_key(name.variable())).map(
-        |(name, kept)| {
-            let place = if kept == Kept::Keyring { "the keyring" } else { "Gemra's file" };
-            format!("{} from Settings, kept in {place}", name.variable())
-        },
-    ));
+    lent.told.extend(had_anyhow(surroundings, receiver.workspace, variables));
     if wishes.github == Some(true) {
         lend_github(surroundings, &wishes, variables, &mut lent).await;
     }
@@ -104,6 +98,24 @@ pub(super) async fn lend(receiver: &Receiver<'_>, variables: &BTreeMap<String, S
     })
 }
 
+/// Of what the agent gets in both places that which is a key, in words: whose it is, and never its value.
+fn had_anyhow(surroundings: &Surroundings, workspace: &Path, variables: &BTreeMap<String, String>) -> Vec<String> {
+    let own = surroundings.credentials().kept();
+    let project = surroundings.settings().variables(workspace);
+    let there = Name::ALL.into_iter().filter(|name| variables.contains_key(name.variable()));
+    there
+        .map(|name| {
+            let origin = match own.iter().find(|(known, _)| *known == name) {
+                _ if project.iter().any(|(known, _)| known == name.variable()) => "the project's variables",
+                Some((_, Kept::Keyring)) => "Settings, kept in the keyring",
+                Some((_, Kept::File)) => "Settings, kept in Gemra's file",
+                None => "the environment that Gemra was started with",
+            };
+            format!("{} from {origin}", name.variable())
+        })
+        .collect()
+}
+
 async fn lend_github(
     surroundings: &Surroundings,
     wishes: &Wishes,
@@ -114,9 +126,11 @@ async fn lend_github(
     let server = surroundings.environment().text("GITHUB_SERVER_URL");
     let server = server.as_deref().unwrap_or("https://github.com").trim_end_matches('/').to_owned();
     let host = server.split_once("://").map_or(server.as_str(), |(_, host)| host).to_owned();
-    let given = ["GITHUB_TOKEN", "GH_TOKEN"].iter().find_map(|name| variables.get(*name));
+    // What gh's own variable holds goes along only here, where it is wished.
+    let given = ["GITHUB_TOKEN", "GH_TOKEN"].iter().find_map(|name| variables.get(*name).cloned());
+    let given = given.or_else(|| surroundings.environment().text("GH_TOKEN"));
     let (token, origin) = match given.filter(|token| !token.is_empty()) {
-        Some(token) => (token.clone(), ""),
+        Some(token) => (token, ""),
         None => match ask_gh(surroundings, &host).await {
             Ok(token) => (token, " (what gh has on this machine)"),
             Err(why) => {

@@ -86,6 +86,12 @@ fn grant(
             found.made.join(", ")
         ));
     }
+    if let Some(looked) = found.cut {
+        notes.push(format!(
+            "The patterns for volumes were followed through {looked} folders of the project, and there are more: some \
+             may be missing. A pattern that leads to one place, such as packages/*/node_modules, needs a shorter look."
+        ));
+    }
     let folders = found
         .folders
         .into_iter()
