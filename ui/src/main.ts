@@ -4,6 +4,7 @@ import { mount } from "svelte";
 import App from "./App.svelte";
 import "./tokens.css";
 import "./base.css";
+import "./fields.css";
 import type { Host } from "./host/types";
 import { WindowModel } from "./state/window.svelte";
 

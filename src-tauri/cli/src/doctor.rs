@@ -12,6 +12,7 @@ use gemra_core::agent::claude::find;
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use gemra_core::home::{Home, HomeError, Located};
+use gemra_core::project::last_engine;
 use gemra_core::settings::Settings;
 
 pub(crate) use engine::{Container, Image};
@@ -74,6 +75,7 @@ pub(crate) fn next_step(failure: &Failure) -> String {
 /// Looks at everything. Takes as long as the slowest answer: at worst about 20 s for a CLI that hangs.
 pub(crate) async fn examine(environment: &Environment) -> Report {
     let home = Home::locate(environment).map_err(|error| no_home(&error));
+    let last = home.as_ref().ok().and_then(|home| last_engine(&home.projects()));
     let (settings, file) = match &home {
         Ok(located) => {
             let read = Settings::read(&located.settings);
@@ -87,7 +89,7 @@ pub(crate) async fn examine(environment: &Environment) -> Report {
     };
     let (claude, programs) = tokio::join!(claude(environment), programs::look(environment));
     let version = claude.as_ref().ok().map(|claude| claude.version.clone());
-    let container = engine::look(&settings, environment, version).await;
+    let container = engine::look(&settings, last.as_deref(), environment, version).await;
     Report { home, settings: file, claude, container, programs }
 }
 

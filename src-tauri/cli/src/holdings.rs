@@ -10,26 +10,33 @@ use gemra_core::container::holdings::{self, Container, Holding, Kind, Pruned};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
 use gemra_core::home::Home;
+use gemra_core::project::last_engine;
 use gemra_core::settings::Settings;
 use serde_json::{Value, json};
 
 use crate::doctor;
 
-/// The engine that the settings mean for all projects.
+/// The engine that the settings mean for all projects; where nobody names one, that of the app's last container.
 ///
 /// # Errors
-/// A [`Failure`] of the engine's class.
+/// A [`Failure`] of the engine's class, or where the settings cannot be read.
 pub(crate) async fn engine(environment: &Environment) -> Result<Engine, Failure> {
     engine_of(environment, None).await
 }
 
 /// The engine that the settings mean for a project.
 async fn engine_of(environment: &Environment, project: Option<&Path>) -> Result<Engine, Failure> {
-    let settings = Home::locate(environment).ok().and_then(|home| Settings::read(&home.settings).ok());
-    let settings = settings.unwrap_or_default();
+    let (settings, last) = match Home::locate(environment) {
+        Ok(home) => {
+            let settings = Settings::read(&home.settings).map_err(|error| Failure::from(&error))?;
+            (settings, last_engine(&home.projects()))
+        }
+        // Without a home there are no settings, and the environment alone names the engine.
+        Err(_) => (Settings::default(), None),
+    };
     let setting = project.map_or(settings.engine.as_str(), |project| settings.engine_of(project));
     let named = Some(setting.trim()).filter(|setting| !setting.is_empty());
-    Engine::find(named, environment).await.map_err(|error| Failure::from(&error))
+    Engine::find_like(last.as_deref(), None, named, environment).await.map_err(|error| Failure::from(&error))
 }
 
 /// The containers, with the memory that each uses.

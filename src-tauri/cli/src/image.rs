@@ -6,15 +6,13 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use gemra_core::container::engine::Engine;
 use gemra_core::container::image::disk;
 use gemra_core::container::image::file::{self, Existing};
 use gemra_core::environment::Environment;
 use gemra_core::failure::Failure;
-use gemra_core::home::Home;
-use gemra_core::settings::Settings;
 
 use crate::doctor::next_step;
+use crate::holdings::engine;
 
 /// How often it is said how far it is.
 const TOLD: Duration = Duration::from_millis(500);
@@ -66,16 +64,6 @@ pub(crate) async fn run(order: &Order, environment: &Environment) -> Result<Stri
             Ok(format!("Loaded {}.{end}", loaded.names.join(", ")))
         }
     }
-}
-
-async fn engine(environment: &Environment) -> Result<Engine, Failure> {
-    let settings = match Home::locate(environment) {
-        Ok(home) => Settings::read(&home.settings).map_err(|error| Failure::from(&error))?,
-        // Without a home there are no settings, and the environment alone names the engine.
-        Err(_) => Settings::default(),
-    };
-    let setting = Some(settings.engine.trim()).filter(|setting| !setting.is_empty());
-    Engine::find(setting, environment).await.map_err(|error| Failure::from(&error))
 }
 
 fn line(image: &disk::Kept) -> String {

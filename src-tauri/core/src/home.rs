@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::environment::Environment;
 
 const SETTINGS: &str = "settings.json";
+const PROJECTS: &str = "projects.json";
 
 /// Gemra's own folders, made and locked.
 #[derive(Debug)]
@@ -24,6 +25,13 @@ pub struct Located {
     pub settings: PathBuf,
     /// The folder that everything else is in.
     pub data: PathBuf,
+}
+
+impl Located {
+    /// What is remembered of each project.
+    pub fn projects(&self) -> PathBuf {
+        self.data.join(PROJECTS)
+    }
 }
 
 /// Why there is no home.
@@ -94,7 +102,7 @@ impl Home {
 
     /// What is remembered of each project.
     pub fn projects(&self) -> PathBuf {
-        self.data.join("projects.json")
+        self.data.join(PROJECTS)
     }
 
     /// A record for each tab that is open.

@@ -18,7 +18,7 @@ pub mod home;
 mod owner;
 pub mod place;
 pub mod process;
-mod project;
+pub mod project;
 pub mod reaper;
 mod record;
 pub mod settings;

@@ -1,7 +1,7 @@
-//! What is remembered of each project beside the user's settings: where its last tab was. One owner writes the file,
-//! one change after another, and what another version has put into it is kept.
+//! What is remembered of each project beside the user's settings: where its last tab was, and at which engine. One owner
+//! writes the file, one change after another, and what another version has put into it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -30,6 +30,9 @@ enum Order {
 struct Known {
     /// By workspace path.
     projects: BTreeMap<String, Project>,
+    /// Where any project's last container was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<UsedEngine>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -39,8 +42,20 @@ struct Known {
 struct Project {
     /// True where the agent of its last tab was in a container.
     container: bool,
+    /// Where its last container was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    engine: Option<UsedEngine>,
     #[serde(flatten)]
     rest: Map<String, Value>,
+}
+
+/// An engine that was used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct UsedEngine {
+    /// Its address, as Gemra writes it.
+    pub(crate) address: String,
+    /// What it said that it is, such as "Docker 20.10.24".
+    pub(crate) name: String,
 }
 
 impl Projects {
@@ -73,15 +88,48 @@ impl Projects {
         if project.is_some_and(|project| project.container) { Place::Container } else { Place::Host }
     }
 
+    /// Where the last container of a workspace was.
+    pub(crate) fn engine_of(&self, workspace: &Path) -> Option<UsedEngine> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.projects.get(workspace.to_str()?)?.engine.clone()
+    }
+
+    /// Where any workspace's last container was.
+    pub(crate) fn engine(&self) -> Option<UsedEngine> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).engine.clone()
+    }
+
+    /// The addresses of every engine that is remembered, each once.
+    pub(crate) fn engines(&self) -> BTreeSet<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_projects = known.projects.values().filter_map(|project| project.engine.as_ref());
+        of_projects.chain(&known.engine).map(|used| used.address.clone()).collect()
+    }
+
     /// A tab of a workspace has come to a place.
     pub(crate) fn remember(&self, workspace: &Path, place: Place) {
-        // A path that is no text cannot be a key, and such a project begins on the host each time.
+        let container = place == Place::Container;
+        self.change(workspace, |project, _| project.container = container);
+    }
+
+    /// A container of a workspace is made at an engine.
+    pub(crate) fn used(&self, workspace: &Path, engine: UsedEngine) {
+        self.change(workspace, |project, last| {
+            project.engine = Some(engine.clone());
+            *last = Some(engine);
+        });
+    }
+
+    fn change(&self, workspace: &Path, change: impl FnOnce(&mut Project, &mut Option<UsedEngine>)) {
+        // A path that is no text cannot be a key, and such a project begins anew each time.
         let Some(workspace) = workspace.to_str() else { return };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let container = place == Place::Container;
-        let before = known.projects.get(workspace).is_some_and(|project| project.container);
-        if before != container {
-            known.projects.entry(workspace.to_owned()).or_default().container = container;
+        let before = known.projects.get(workspace).cloned().unwrap_or_default();
+        let (mut project, mut last) = (before.clone(), known.engine.clone());
+        change(&mut project, &mut last);
+        if project != before || last != known.engine {
+            known.projects.insert(workspace.to_owned(), project);
+            known.engine = last;
             // Sent under the lock, so that the later of two changes is written last.
             let _ = self.orders.send(Order::Write(known.clone()));
         }
@@ -93,6 +141,12 @@ impl Projects {
         let _ = self.orders.send(Order::Tell(done));
         let _ = told.await;
     }
+}
+
+/// The address of the engine that any project's last container was at, for whoever only looks.
+pub fn last_engine(file: &Path) -> Option<String> {
+    let text = std::fs::read(file).ok()?;
+    Some(serde_json::from_slice::<Known>(&text).ok()?.engine?.address)
 }
 
 fn read(path: &Path) -> Known {
@@ -127,6 +181,29 @@ mod tests {
         projects.written().await;
         let again = Projects::open(path);
         assert_eq!((again.place(one), again.place(other)), (Place::Container, Place::Host), "and after a restart");
+    }
+
+    #[tokio::test]
+    async fn the_last_engine_of_each_project_and_of_all_survives() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("projects.json");
+        let (one, other) = (Path::new("/p"), Path::new("/q"));
+        let engine = |name: &str| UsedEngine { address: format!("unix:///{name}.sock"), name: name.to_owned() };
+        let projects = Projects::open(path.clone());
+        assert_eq!((projects.engine_of(one), projects.engine()), (None, None), "nothing is remembered yet");
+        projects.used(one, engine("docker"));
+        projects.used(other, engine("podman"));
+        projects.remember(one, Place::Container);
+        projects.written().await;
+        assert_eq!(last_engine(&path).as_deref(), Some("unix:///podman.sock"), "whoever only looks finds the last one");
+        let again = Projects::open(path.clone());
+        assert_eq!(again.engine_of(one), Some(engine("docker")), "each project has its own");
+        assert_eq!(again.engine(), Some(engine("podman")), "and of all it is the last");
+        assert_eq!(again.place(one), Place::Container, "beside what else is remembered");
+        assert_eq!(again.engines().len(), 2, "both are known: {:?}", again.engines());
+        again.used(one, engine("podman"));
+        assert_eq!(again.engine_of(one), Some(engine("podman")), "the newest counts");
+        assert_eq!(last_engine(Path::new("/nowhere/at/all")), None, "where there is no file nothing is known");
     }
 
     #[tokio::test]

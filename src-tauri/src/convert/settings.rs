@@ -41,148 +41,31 @@ impl From<wire::settings::Settings> for Settings {
     }
 }
 
-impl From<&Wishes> for wire::settings::Wishes {
-    fn from(wishes: &Wishes) -> Self {
-        let Wishes {
-            network,
-            allowed_domains,
-            preset,
-            cpus,
-            memory_mb,
-            pids,
-            open_files,
-            shm_mb,
-            read_only_system,
-            read_only_workspace,
-            gpus,
-            start_seconds,
-            build_silent_minutes,
-            mounts,
-            volume_folders,
-            image,
-            use_devcontainer,
-            use_dockerfile,
-            build_args,
-            build_target,
-            platform,
-            offline,
-            restart_after_crash,
-            refresh_hours,
-            clean_volumes,
-            github,
-            ssh_agent,
-            git_config,
-            ssh_folder,
-            host_mode,
-            container_mode,
-            rest: _,
-        } = wishes;
-        Self {
-            network: network.map(Into::into),
-            allowed_domains: allowed_domains.clone(),
-            preset: preset.map(Into::into),
-            cpus: *cpus,
-            memory_mb: *memory_mb,
-            pids: *pids,
-            open_files: *open_files,
-            shm_mb: *shm_mb,
-            read_only_system: *read_only_system,
-            read_only_workspace: *read_only_workspace,
-            gpus: gpus.clone(),
-            start_seconds: *start_seconds,
-            build_silent_minutes: *build_silent_minutes,
-            mounts: mounts.clone(),
-            volume_folders: volume_folders.clone(),
-            image: image.clone(),
-            use_devcontainer: *use_devcontainer,
-            use_dockerfile: *use_dockerfile,
-            build_args: build_args.clone(),
-            build_target: build_target.clone(),
-            platform: platform.clone(),
-            offline: *offline,
-            restart_after_crash: *restart_after_crash,
-            refresh_hours: *refresh_hours,
-            clean_volumes: *clean_volumes,
-            github: *github,
-            ssh_agent: *ssh_agent,
-            git_config: *git_config,
-            ssh_folder: *ssh_folder,
-            host_mode: host_mode.map(Into::into),
-            container_mode: container_mode.map(Into::into),
+/// The wishes there and back, by the one list of them.
+macro_rules! wishes {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
+        impl From<&Wishes> for wire::settings::Wishes {
+            fn from(wishes: &Wishes) -> Self {
+                let Wishes { $($name,)* rest: _ } = wishes.clone();
+                Self { $($name: $name.map(Into::into),)* }
+            }
         }
-    }
+
+        impl From<wire::settings::Wishes> for Wishes {
+            fn from(wishes: wire::settings::Wishes) -> Self {
+                let wire::settings::Wishes { $($name,)* } = wishes;
+                Self { $($name: $name.map(Into::into),)* rest: serde_json::Map::new() }
+            }
+        }
+    };
 }
 
-impl From<wire::settings::Wishes> for Wishes {
-    fn from(wishes: wire::settings::Wishes) -> Self {
-        let wire::settings::Wishes {
-            network,
-            allowed_domains,
-            preset,
-            cpus,
-            memory_mb,
-            pids,
-            open_files,
-            shm_mb,
-            read_only_system,
-            read_only_workspace,
-            gpus,
-            start_seconds,
-            build_silent_minutes,
-            mounts,
-            volume_folders,
-            image,
-            use_devcontainer,
-            use_dockerfile,
-            build_args,
-            build_target,
-            platform,
-            offline,
-            restart_after_crash,
-            refresh_hours,
-            clean_volumes,
-            github,
-            ssh_agent,
-            git_config,
-            ssh_folder,
-            host_mode,
-            container_mode,
-        } = wishes;
-        Self {
-            network: network.map(Into::into),
-            allowed_domains,
-            preset: preset.map(Into::into),
-            cpus,
-            memory_mb,
-            pids,
-            open_files,
-            shm_mb,
-            read_only_system,
-            read_only_workspace,
-            gpus,
-            start_seconds,
-            build_silent_minutes,
-            mounts,
-            volume_folders,
-            image,
-            use_devcontainer,
-            use_dockerfile,
-            build_args,
-            build_target,
-            platform,
-            offline,
-            restart_after_crash,
-            refresh_hours,
-            clean_volumes,
-            github,
-            ssh_agent,
-            git_config,
-            ssh_folder,
-            host_mode: host_mode.map(Into::into),
-            container_mode: container_mode.map(Into::into),
-            rest: serde_json::Map::new(),
-        }
-    }
+// Most kinds are the same on both sides.
+#[allow(clippy::useless_conversion)]
+mod each {
+    use super::{Wishes, wire};
+
+    gemra_core::each_wish!(wishes);
 }
 
 impl From<&Project> for wire::settings::Project {

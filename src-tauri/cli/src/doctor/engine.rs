@@ -48,10 +48,16 @@ pub(crate) struct Image {
     pub(crate) there: bool,
 }
 
-/// Looks for the engine and the image. `cli_version` is the host's, which decides the image's.
-pub(crate) async fn look(settings: &Settings, environment: &Environment, cli_version: Option<String>) -> Container {
+/// Looks for the engine and the image. `last` is where the app's last container was; `cli_version` is the host's, which
+/// decides the image's.
+pub(crate) async fn look(
+    settings: &Settings,
+    last: Option<&str>,
+    environment: &Environment,
+    cli_version: Option<String>,
+) -> Container {
     let setting = Some(settings.engine.trim().to_owned()).filter(|setting| !setting.is_empty());
-    let found = Engine::find(setting.as_deref(), environment).await;
+    let found = Engine::find_like(last, None, setting.as_deref(), environment).await;
     let own = settings.engine.clone();
     let projects =
         settings.projects.iter().map(|(path, project)| (project.engine.clone(), format!("the settings of {path}")));

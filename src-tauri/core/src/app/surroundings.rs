@@ -42,8 +42,8 @@ pub struct Surroundings {
     reaper: Reaper,
     instance: String,
     builds: Builds,
-    /// Those that answered last, by the setting that named them; the empty one names none.
-    found: Mutex<BTreeMap<String, Engine>>,
+    /// Those that answered last, by the setting that named them, and where that is empty by the one used before.
+    found: Mutex<BTreeMap<(String, Option<String>), Engine>>,
     /// Those that hold containers of ours, by address.
     engines: Mutex<BTreeMap<String, Engine>>,
     versions: tokio::sync::Mutex<Option<(PathBuf, SystemTime, String)>>,
@@ -200,10 +200,10 @@ impl Surroundings {
         find::Search::of(&self.environment)
     }
 
-    /// The engine that the user means for all projects.
+    /// The engine that the user means for all projects; where nobody names one, that of the last container.
     pub(crate) async fn engine(&self) -> Result<Engine, EngineError> {
         let setting = self.settings().engine;
-        self.engine_at(setting.trim()).await
+        self.engine_at(setting.trim(), self.projects.engine().map(|used| used.address)).await
     }
 
     /// What is remembered of folders that are kept the same at another machine.
@@ -212,21 +212,22 @@ impl Surroundings {
         &self.sync
     }
 
-    /// The engine that the user means for a workspace.
+    /// The engine that the user means for a workspace; where nobody names one, that of its last container.
     pub(crate) async fn engine_of(&self, workspace: &Path) -> Result<Engine, EngineError> {
         let setting = self.settings().engine_of(workspace).to_owned();
-        self.engine_at(&setting).await
+        let last = self.projects.engine_of(workspace).or_else(|| self.projects.engine());
+        self.engine_at(&setting, last.map(|used| used.address)).await
     }
 
-    /// The engine that a setting names, or where it is empty the one that is found; looked for anew each time: it may
-    /// have gone, or come.
-    async fn engine_at(&self, setting: &str) -> Result<Engine, EngineError> {
+    /// The engine that a setting names, or where it is empty the one that is found, `last` before all others; looked for
+    /// anew each time: it may have gone, or come.
+    async fn engine_at(&self, setting: &str, last: Option<String>) -> Result<Engine, EngineError> {
         let named = Some(setting).filter(|setting| !setting.is_empty());
-        let before = self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(setting);
-        let engine = Engine::find_again(before.as_ref(), named, &self.environment).await;
+        let key = (setting.to_owned(), last.filter(|_| named.is_none()));
+        let before = self.found.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let engine = Engine::find_like(key.1.as_deref(), before.as_ref(), named, &self.environment).await;
         if let Ok(engine) = &engine {
-            let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            found.insert(setting.to_owned(), engine.clone());
+            self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(key, engine.clone());
         }
         engine
     }
@@ -304,7 +305,14 @@ impl Surroundings {
         named.push(settings.engine.trim().to_owned());
         named.sort();
         named.dedup();
-        let found = futures_util::future::join_all(named.iter().map(|setting| self.engine_at(setting))).await;
+        // Where nobody names an engine, each that was used may hold something still.
+        let lasts: Vec<Option<String>> =
+            self.projects.engines().into_iter().map(Some).chain(std::iter::once(None)).collect();
+        let asked = named.iter().flat_map(|setting| {
+            let lasts = if setting.is_empty() { &lasts[..] } else { &[None] };
+            lasts.iter().map(|last| self.engine_at(setting, last.clone()))
+        });
+        let found = futures_util::future::join_all(asked).await;
         // Two settings may mean the same one.
         let engines: BTreeMap<String, Engine> =
             found.into_iter().flatten().map(|engine| (engine.address().to_string(), engine)).collect();

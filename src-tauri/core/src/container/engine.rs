@@ -133,6 +133,20 @@ impl Engine {
         Self::find_among(&Places::usual(environment), before, setting, environment).await
     }
 
+    /// The same, where one at this address was used last: where nobody names an engine, that one comes before the others,
+    /// whose logins and caches are not the same.
+    ///
+    /// # Errors
+    /// As [`Engine::find`].
+    pub async fn find_like(
+        last: Option<&str>,
+        before: Option<&Self>,
+        setting: Option<&str>,
+        environment: &Environment,
+    ) -> Result<Self, EngineError> {
+        Self::find_among(&Places::usual(environment).preferring(last), before, setting, environment).await
+    }
+
     /// The same, with other places to look at where nobody names an engine.
     ///
     /// # Errors

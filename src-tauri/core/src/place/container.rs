@@ -6,6 +6,7 @@ mod commands;
 mod complaints;
 mod credentials;
 mod devcontainer;
+mod engine;
 mod grant;
 mod guarded;
 mod image;
@@ -144,9 +145,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
     let surroundings = &order.surroundings;
     surroundings.credentials().ready().await.map_err(|error| Failure::from(&error))?;
     let said = project::look(order, &news).await?;
-    news(News::Phase("Looking for the container engine".to_owned()));
-    let engine = surroundings.engine_of(order.workspace.path()).await.map_err(|error| Failure::from(&error))?;
-    news(News::Fact("Engine", format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin())));
+    let engine = engine::find(order, &news).await?;
     let owner = owner_of(&order.workspace).await?;
     let (uid, gid) = spec::user(engine.about(), (owner.uid, owner.gid));
     news(News::Fact("User", in_words(uid, gid, &engine)));
@@ -175,7 +174,7 @@ pub async fn enter(
     let (known, holder) = (quirks::knows_groups(image.engine.about()), owner_of(&order.workspace).await?);
     let ground = ground(order, known, holder, &news).await?;
     let identity = surroundings.git_identity().await;
-    surroundings.uses(&image.engine);
+    engine::uses(order, &image.engine, &news).await;
     // From here on whatever fails lets go of them.
     let away = image.away.take();
     let stand_ins = away.go(order, image, &news).await?;

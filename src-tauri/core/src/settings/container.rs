@@ -8,7 +8,80 @@ use serde_json::{Map, Value};
 
 use crate::agent::Mode;
 
-/// Declares the wishes once: each is absent or said, and a nearer layer's word counts.
+/// Hands the list of all wishes to the macro that is named: what each means, its name, and its kind, as whoever asks calls
+/// it. Here is the one place that knows them all, so that none is forgotten on the way to the page and back.
+#[macro_export]
+macro_rules! each_wish {
+    ($then:ident) => {
+        $then! {
+            /// Which network containers have. Default: the host's.
+            network: NetworkChoice,
+            /// Where the network is isolated: names that can be reached beside the usual ones, such as `example.com` or
+            /// `*.example.com`.
+            allowed_domains: Vec<String>,
+            /// How much a container is held down. Default: hardened.
+            preset: Preset,
+            /// Processors, such as `1.5`. Default: four, or what there is.
+            cpus: f64,
+            /// Memory in MiB. Default: 8192, or three quarters of what there is.
+            memory_mb: u32,
+            /// How many processes. Default: 4096.
+            pids: u32,
+            /// How many files a process may have open. Default: the engine's.
+            open_files: u32,
+            /// Memory for `/dev/shm` in MiB. Default: 256.
+            shm_mb: u32,
+            /// The image's own folders cannot be changed; `/tmp` and the home can, in memory. Default: no.
+            read_only_system: bool,
+            /// The project cannot be changed. Default: no.
+            read_only_workspace: bool,
+            /// Graphics cards: `all` or how many. Default, and empty: none.
+            gpus: String,
+            /// Seconds that the engine may take to start a container. Default: 60.
+            start_seconds: u32,
+            /// Minutes that a build may go on without a word. Default: 10.
+            build_silent_minutes: u32,
+            /// Further folders or files, as `host:container:mode`, the mode `ro` or `rw`.
+            mounts: Vec<String>,
+            /// Patterns of folders in the project that are volumes of the engine inside, such as `node_modules`.
+            volume_folders: Vec<String>,
+            /// An image by its name, instead of one that is built. Empty: none.
+            image: String,
+            /// Use the project's `.devcontainer/devcontainer.json` where there is no `Dockerfile.claude`. Default: yes.
+            use_devcontainer: bool,
+            /// Use the project's `Dockerfile` where it has no `Dockerfile.claude`. Default: no.
+            use_dockerfile: bool,
+            /// Build arguments. They are no secrets: an image tells them.
+            build_args: BTreeMap<String, String>,
+            /// The stage to build. Empty: the last.
+            build_target: String,
+            /// The platform, such as `linux/arm64`. Empty: the engine's own.
+            platform: String,
+            /// Never pull. Default: no.
+            offline: bool,
+            /// Start the container again where the agent in it has crashed, three times at most. Default: no.
+            restart_after_crash: bool,
+            /// Hours after which a container is made anew. Default: 72. Zero: never.
+            refresh_hours: u32,
+            /// Remove the volumes of a project when its last container goes. Default: no.
+            clean_volumes: bool,
+            /// `GITHUB_TOKEN`, or what `gh` has, for git inside. Default: no.
+            github: bool,
+            /// The SSH agent inside. Default: no.
+            ssh_agent: bool,
+            /// `~/.gitconfig` inside, read-only. Default: no.
+            git_config: bool,
+            /// `~/.ssh` inside, read-only. Default: no.
+            ssh_folder: bool,
+            /// The permission mode with which an agent begins on the host. Default: ask.
+            host_mode: Mode,
+            /// The permission mode with which an agent begins in a container. Default: ask.
+            container_mode: Mode,
+        }
+    };
+}
+
+/// Declares the wishes: each is absent or said, and a nearer layer's word counts.
 macro_rules! wishes {
     ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
         /// What is wished for containers. Absent: what the layer below says, and at last Gemra's own default.
@@ -33,71 +106,7 @@ macro_rules! wishes {
     };
 }
 
-wishes! {
-    /// Which network containers have. Default: the host's.
-    network: NetworkChoice,
-    /// Where the network is isolated: names that can be reached beside the usual ones, such as `example.com` or
-    /// `*.example.com`.
-    allowed_domains: Vec<String>,
-    /// How much a container is held down. Default: hardened.
-    preset: Preset,
-    /// Processors, such as `1.5`. Default: four, or what there is.
-    cpus: f64,
-    /// Memory in MiB. Default: 8192, or three quarters of what there is.
-    memory_mb: u32,
-    /// How many processes. Default: 4096.
-    pids: u32,
-    /// How many files a process may have open. Default: the engine's.
-    open_files: u32,
-    /// Memory for `/dev/shm` in MiB. Default: 256.
-    shm_mb: u32,
-    /// The image's own folders cannot be changed; `/tmp` and the home can, in memory. Default: no.
-    read_only_system: bool,
-    /// The project cannot be changed. Default: no.
-    read_only_workspace: bool,
-    /// Graphics cards: `all` or how many. Default, and empty: none.
-    gpus: String,
-    /// Seconds that the engine may take to start a container. Default: 60.
-    start_seconds: u32,
-    /// Minutes that a build may go on without a word. Default: 10.
-    build_silent_minutes: u32,
-    /// Further folders or files, as `host:container:mode`, the mode `ro` or `rw`.
-    mounts: Vec<String>,
-    /// Patterns of folders in the project that are volumes of the engine inside, such as `node_modules`.
-    volume_folders: Vec<String>,
-    /// An image by its name, instead of one that is built. Empty: none.
-    image: String,
-    /// Use the project's `.devcontainer/devcontainer.json` where there is no `Dockerfile.claude`. Default: yes.
-    use_devcontainer: bool,
-    /// Use the project's `Dockerfile` where it has no `Dockerfile.claude`. Default: no.
-    use_dockerfile: bool,
-    /// Build arguments. They are no secrets: an image tells them.
-    build_args: BTreeMap<String, String>,
-    /// The stage to build. Empty: the last.
-    build_target: String,
-    /// The platform, such as `linux/arm64`. Empty: the engine's own.
-    platform: String,
-    /// Never pull. Default: no.
-    offline: bool,
-    /// Start the container again where the agent in it has crashed, three times at most. Default: no.
-    restart_after_crash: bool,
-    /// Hours after which a container is made anew. Default: 72. Zero: never.
-    refresh_hours: u32,
-    /// Remove the volumes of a project when its last container goes. Default: no.
-    clean_volumes: bool,
-    /// `GITHUB_TOKEN`, or what `gh` has, for git inside. Default: no.
-    github: bool,
-    /// The SSH agent inside. Default: no.
-    ssh_agent: bool,
-    /// `~/.gitconfig` inside, read-only. Default: no.
-    git_config: bool,
-    /// `~/.ssh` inside, read-only. Default: no.
-    ssh_folder: bool,
-    /// The permission mode with which an agent begins on the host. Default: ask.
-    host_mode: Mode,
-    /// The permission mode with which an agent begins in a container. Default: ask.
-    container_mode: Mode,
-}
+each_wish!(wishes);
 
 /// What the user wishes for one project.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::address::{Address, CONTEXT, Certificates};
 use super::error::EngineError;
-use super::places::Places;
+use super::places::{self, Places};
 use crate::environment::Environment;
 
 /// What is to be tried.
@@ -53,32 +53,27 @@ struct ContextEndpoint {
 pub(super) fn choose(setting: Option<&str>, environment: &Environment, places: &Places) -> Result<Choice, EngineError> {
     let folder = config_folder(environment);
     if let Some(value) = setting.map(str::trim).filter(|value| !value.is_empty()) {
-        return setting_of(value, "the settings", environment, places);
+        return setting_of(value, "the settings", environment);
     }
     if let Some(value) = environment.text("DOCKER_HOST") {
         return named(&value, "DOCKER_HOST", environment);
     }
     if let Some(name) = environment.text("DOCKER_CONTEXT") {
-        return context(&name, "DOCKER_CONTEXT", folder.as_deref(), places);
+        return context(&name, "DOCKER_CONTEXT", folder.as_deref());
     }
     if let Some(folder) = &folder
         && let Some(name) = current_context(folder)?
     {
         let origin = format!("the current context in {}", folder.join("config.json").display());
-        return context(&name, &origin, Some(folder), places);
+        return context(&name, &origin, Some(folder));
     }
     Ok(Choice::Known(places.sockets.clone()))
 }
 
 /// What a setting names: an address, or one of the docker CLI's contexts.
-pub(super) fn setting_of(
-    value: &str,
-    origin: &str,
-    environment: &Environment,
-    places: &Places,
-) -> Result<Choice, EngineError> {
+pub(super) fn setting_of(value: &str, origin: &str, environment: &Environment) -> Result<Choice, EngineError> {
     match value.strip_prefix(CONTEXT) {
-        Some(name) => context(name.trim(), origin, config_folder(environment).as_deref(), places),
+        Some(name) => context(name.trim(), origin, config_folder(environment).as_deref()),
         None => named(value, origin, environment),
     }
 }
@@ -129,13 +124,10 @@ fn current_context(folder: &Path) -> Result<Option<String>, EngineError> {
     Ok(Some(config.current_context).filter(|name| !name.is_empty() && name != "default"))
 }
 
-fn context(name: &str, origin: &str, folder: Option<&Path>, places: &Places) -> Result<Choice, EngineError> {
+fn context(name: &str, origin: &str, folder: Option<&Path>) -> Result<Choice, EngineError> {
     let origin = format!("{origin} ({name})");
     if name == "default" {
-        return match places.sockets.first() {
-            Some(first) => Ok(Choice::Named(Candidate { address: first.clone(), origin })),
-            None => Ok(Choice::Known(Vec::new())),
-        };
+        return Ok(Choice::Named(Candidate { address: places::default_of_docker(), origin }));
     }
     let contexts = folder.unwrap_or(Path::new(".docker")).join("contexts");
     let missing =

@@ -47,7 +47,15 @@ impl Places {
                 folders.push(folder);
             }
         }
-        Self { sockets: sockets(environment), folders }
+        Self { sockets: sockets(SYSTEM, environment), folders }
+    }
+
+    /// The same, where the socket at this address comes before all others. One that is none of them changes nothing.
+    #[must_use]
+    pub fn preferring(mut self, address: Option<&str>) -> Self {
+        // What is equal stays in its order.
+        self.sockets.sort_by_key(|socket| address != Some(socket.to_string().as_str()));
+        self
     }
 
     /// True where an engine's program is installed, running or not. Blocks on a look at each folder.
@@ -63,63 +71,181 @@ impl Places {
     }
 }
 
-#[cfg(unix)]
-fn sockets(environment: &Environment) -> Vec<Address> {
-    let mut paths: Vec<PathBuf> = vec!["/var/run/docker.sock".into()];
+/// Where docker listens that nobody has told anything else.
+pub(super) fn default_of_docker() -> Address {
+    match SYSTEM {
+        System::Windows => Address::Pipe("//./pipe/docker_engine".to_owned()),
+        System::Linux | System::MacOs => Address::Unix(SYSTEM_SOCKET.into()),
+    }
+}
+
+/// The systems that engines are known on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum System {
+    Linux,
+    MacOs,
+    Windows,
+}
+
+/// The one that this program is built for; what is no other is like Linux.
+const SYSTEM: System = if cfg!(windows) {
+    System::Windows
+} else if cfg!(target_os = "macos") {
+    System::MacOs
+} else {
+    System::Linux
+};
+
+/// Where engines listen, in the order in which they are tried: the system's own, then those of Docker and its kin, then
+/// Podman. A folder that the environment does not name is passed over.
+fn sockets(system: System, environment: &Environment) -> Vec<Address> {
+    let home = environment.home();
     let runtime = environment.path("XDG_RUNTIME_DIR");
-    if let Some(runtime) = &runtime {
-        paths.push(runtime.join("docker.sock"));
-        paths.push(runtime.join(".docker/run/docker.sock"));
-    }
-    if let Some(home) = environment.home() {
-        let places = [
-            ".docker/run/docker.sock",
-            ".docker/desktop/docker.sock",
-            ".orbstack/run/docker.sock",
-            ".colima/default/docker.sock",
-            ".colima/docker.sock",
-            ".rd/docker.sock",
-            ".lima/docker/sock/docker.sock",
-            ".lima/default/sock/docker.sock",
-            ".local/share/containers/podman/machine/podman.sock",
-        ];
-        paths.extend(places.iter().map(|place| home.join(place)));
-    }
-    if let Some(runtime) = &runtime {
-        paths.push(runtime.join("podman/podman.sock"));
-    }
-    paths.push("/run/podman/podman.sock".into());
+    let of_home = |places: &[&str]| -> Vec<PathBuf> {
+        home.iter().flat_map(|home| places.iter().map(|place| home.join(place))).collect()
+    };
+    let of_runtime = |places: &[&str]| -> Vec<PathBuf> {
+        runtime.iter().flat_map(|runtime| places.iter().map(|place| runtime.join(place))).collect()
+    };
+    let paths: Vec<PathBuf> = match system {
+        System::Windows => {
+            let pipes = ["docker_engine", "dockerDesktopLinuxEngine", "podman-machine-default"];
+            return pipes.into_iter().map(|name| Address::Pipe(format!("//./pipe/{name}"))).collect();
+        }
+        System::Linux => [
+            vec![PathBuf::from(SYSTEM_SOCKET)],
+            of_runtime(&[ROOTLESS, DESKTOP]),
+            of_home(&[DESKTOP, DESKTOP_LINUX, COLIMA, COLIMA_BEFORE, RANCHER, LIMA, LIMA_DEFAULT, MACHINE]),
+            of_runtime(&[PODMAN]),
+            vec![PathBuf::from("/run").join(PODMAN)],
+        ]
+        .concat(),
+        System::MacOs => [
+            vec![PathBuf::from(SYSTEM_SOCKET)],
+            of_home(&[DESKTOP, ORBSTACK, COLIMA, COLIMA_BEFORE, RANCHER, LIMA, LIMA_DEFAULT, MACHINE]),
+            // Podman 5 listens where the system keeps what is temporary.
+            environment.path("TMPDIR").iter().map(|folder| folder.join(MACHINE_TEMPORARY)).collect(),
+        ]
+        .concat(),
+    };
     paths.into_iter().map(Address::Unix).collect()
 }
 
-#[cfg(windows)]
-fn sockets(_environment: &Environment) -> Vec<Address> {
-    ["//./pipe/docker_engine", "//./pipe/dockerDesktopLinuxEngine"]
-        .into_iter()
-        .map(|path| Address::Pipe(path.to_owned()))
-        .collect()
-}
+/// Docker, or whoever stands in for it.
+const SYSTEM_SOCKET: &str = "/var/run/docker.sock";
+/// Docker without root.
+const ROOTLESS: &str = "docker.sock";
+/// Docker Desktop.
+const DESKTOP: &str = ".docker/run/docker.sock";
+/// Docker Desktop for Linux.
+const DESKTOP_LINUX: &str = ".docker/desktop/docker.sock";
+/// `OrbStack`.
+const ORBSTACK: &str = ".orbstack/run/docker.sock";
+/// Colima.
+const COLIMA: &str = ".colima/default/docker.sock";
+/// The same, before it had profiles.
+const COLIMA_BEFORE: &str = ".colima/docker.sock";
+/// Rancher Desktop.
+const RANCHER: &str = ".rd/docker.sock";
+/// Lima with the template for Docker.
+const LIMA: &str = ".lima/docker/sock/docker.sock";
+/// The same in the default instance.
+const LIMA_DEFAULT: &str = ".lima/default/sock/docker.sock";
+/// Podman, in the user's or the system's folder of what runs.
+const PODMAN: &str = "podman/podman.sock";
+/// Podman's virtual machine.
+const MACHINE: &str = ".local/share/containers/podman/machine/podman.sock";
+/// The same since Podman 5, on macOS.
+const MACHINE_TEMPORARY: &str = "podman/podman-machine-default-api.sock";
 
 #[cfg(test)]
-#[cfg(unix)]
 mod tests {
     use super::*;
 
+    /// Whose it is, and where it listens.
+    type Row = (&'static str, &'static str);
+
     #[test]
-    fn the_users_own_places_are_among_the_usual_ones() {
-        let environment =
-            Environment::of([("HOME", "/home/me"), ("XDG_RUNTIME_DIR", "/run/me"), ("PATH", "/mine::/usr/bin")]);
-        let usual = Places::usual(&environment);
-        let at = |path: &str| usual.sockets.iter().position(|socket| *socket == Address::Unix(path.into()));
-        assert_eq!(at("/var/run/docker.sock"), Some(0), "the system's own comes first");
-        for path in ["/run/me/docker.sock", "/home/me/.colima/default/docker.sock", "/run/me/podman/podman.sock"] {
-            assert!(at(path).is_some(), "{path} is looked at: {:?}", usual.sockets);
+    fn each_engine_is_looked_for_where_it_listens_in_this_order() {
+        let linux: &[Row] = &[
+            ("Docker", "unix:///var/run/docker.sock"),
+            ("Docker without root", "unix:///run/me/docker.sock"),
+            ("Docker Desktop, in the folder of what runs", "unix:///run/me/.docker/run/docker.sock"),
+            ("Docker Desktop", "unix:///home/me/.docker/run/docker.sock"),
+            ("Docker Desktop for Linux", "unix:///home/me/.docker/desktop/docker.sock"),
+            ("Colima", "unix:///home/me/.colima/default/docker.sock"),
+            ("an old Colima", "unix:///home/me/.colima/docker.sock"),
+            ("Rancher Desktop", "unix:///home/me/.rd/docker.sock"),
+            ("Lima", "unix:///home/me/.lima/docker/sock/docker.sock"),
+            ("Lima's default instance", "unix:///home/me/.lima/default/sock/docker.sock"),
+            ("Podman's machine", "unix:///home/me/.local/share/containers/podman/machine/podman.sock"),
+            ("Podman without root", "unix:///run/me/podman/podman.sock"),
+            ("Podman", "unix:///run/podman/podman.sock"),
+        ];
+        let macos: &[Row] = &[
+            ("Docker Desktop, or whoever stands in for it", "unix:///var/run/docker.sock"),
+            ("Docker Desktop", "unix:///home/me/.docker/run/docker.sock"),
+            ("OrbStack", "unix:///home/me/.orbstack/run/docker.sock"),
+            ("Colima", "unix:///home/me/.colima/default/docker.sock"),
+            ("an old Colima", "unix:///home/me/.colima/docker.sock"),
+            ("Rancher Desktop", "unix:///home/me/.rd/docker.sock"),
+            ("Lima", "unix:///home/me/.lima/docker/sock/docker.sock"),
+            ("Lima's default instance", "unix:///home/me/.lima/default/sock/docker.sock"),
+            ("Podman's machine", "unix:///home/me/.local/share/containers/podman/machine/podman.sock"),
+            ("Podman's machine since 5", "unix:///var/tmp/me/podman/podman-machine-default-api.sock"),
+        ];
+        let windows: &[Row] = &[
+            ("Docker", "npipe:////./pipe/docker_engine"),
+            ("Docker Desktop's Linux engine", "npipe:////./pipe/dockerDesktopLinuxEngine"),
+            ("Podman's machine", "npipe:////./pipe/podman-machine-default"),
+        ];
+        let full = [("HOME", "/home/me"), ("XDG_RUNTIME_DIR", "/run/me"), ("TMPDIR", "/var/tmp/me")];
+        let bare: &[(&str, &str)] = &[];
+        let of_home = |row: &&Row| row.1.contains("/home/me/");
+        let of_system = |row: &&Row| !row.1.contains("/me/");
+        let cases: &[(System, &[(&str, &str)], Vec<&Row>)] = &[
+            (System::Linux, &full, linux.iter().collect()),
+            (System::MacOs, &full, macos.iter().collect()),
+            (System::Windows, &full, windows.iter().collect()),
+            // Whoever runs without a session, or as a service, still finds those that everybody has.
+            (System::Linux, bare, linux.iter().filter(of_system).collect()),
+            (System::MacOs, bare, macos.iter().filter(of_system).collect()),
+            (System::Windows, bare, windows.iter().collect()),
+            (System::Linux, &full[..1], linux.iter().filter(|row| of_home(row) || of_system(row)).collect()),
+            (System::MacOs, &full[..1], macos.iter().filter(|row| of_home(row) || of_system(row)).collect()),
+        ];
+        for (system, environment, expected) in cases {
+            let found = sockets(*system, &Environment::of(environment.iter().copied()));
+            let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+            let wanted: Vec<&str> = expected.iter().map(|(_, address)| *address).collect();
+            let whose: Vec<&str> = expected.iter().map(|(whose, _)| *whose).collect();
+            assert_eq!(found, wanted, "{system:?} with {environment:?}: {whose:?}");
         }
+    }
+
+    #[test]
+    fn one_that_was_used_last_comes_first_and_the_others_stay_in_their_order() {
+        let [one, two, three] = ["/1", "/2", "/3"].map(|path| Address::Unix(path.into()));
+        let places = Places { sockets: vec![one.clone(), two.clone(), three.clone()], folders: Vec::new() };
+        let preferring = |address| places.clone().preferring(address).sockets;
+        assert_eq!(preferring(Some("unix:///3")), [three, one, two], "the one that was used");
+        for other in [None, Some("unix:///4"), Some("tcp://box:1")] {
+            assert_eq!(preferring(other), places.sockets, "{other:?} is none of them");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_folders_of_programs_are_those_on_path_and_the_usual_ones() {
+        let usual = Places::usual(&Environment::of([("HOME", "/home/me"), ("PATH", "/mine::/usr/bin")]));
+        let system = Address::Unix("/var/run/docker.sock".into());
+        assert_eq!(usual.sockets.first(), Some(&system), "the sockets are this system's");
         assert_eq!(usual.folders[0], PathBuf::from("/mine"), "PATH comes first");
         let count = |folder: &str| usual.folders.iter().filter(|known| known.as_os_str() == folder).count();
         assert_eq!((count("/usr/bin"), count("/usr/sbin"), count("")), (1, 1, 0), "each once: {:?}", usual.folders);
     }
 
+    #[cfg(unix)]
     #[test]
     fn programs_are_looked_for_in_the_folders() {
         let folder = tempfile::tempdir().unwrap();

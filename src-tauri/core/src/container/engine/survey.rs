@@ -62,7 +62,7 @@ fn choices(named: Vec<(String, String)>, environment: &Environment, places: &Pla
     let mut all = Vec::new();
     for (value, origin) in said {
         let value = value.trim().to_owned();
-        match find::setting_of(&value, &origin, environment, places) {
+        match find::setting_of(&value, &origin, environment) {
             _ if value.is_empty() => {}
             Ok(Choice::Named(candidate)) if is_new(&candidate.address) => all.push((value, origin, Ok(candidate))),
             Ok(_) => {}
