@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{SettingsError, check};
 use crate::agent::Mode;
 
 /// Declares the wishes once: each is absent or said, and a nearer layer's word counts.
@@ -28,6 +29,12 @@ macro_rules! wishes {
                 let mut rest = below.rest.clone();
                 rest.extend(self.rest.clone());
                 Self { $($name: self.$name.clone().or_else(|| below.$name.clone()),)* rest }
+            }
+
+            /// The keys of all wishes, as files spell them.
+            #[cfg(test)]
+            pub(crate) fn keys() -> Vec<String> {
+                [$(stringify!($name)),*].iter().map(|name| camel(name)).collect()
             }
         }
     };
@@ -99,6 +106,16 @@ wishes! {
     container_mode: Mode,
 }
 
+impl Wishes {
+    /// Checks wishes that are in a file of their own, such as a project's, as those of the settings are checked.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for the first that nothing could come of, by its key.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        check::wishes("", self)
+    }
+}
+
 /// What the user wishes for one project.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -135,6 +152,17 @@ pub enum Preset {
     Hardened,
     /// Whoever is in the container can become its root, where the image has `sudo`.
     WithSudo,
+}
+
+/// A field's name, as files spell it.
+#[cfg(test)]
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |so_far, word| {
+        let (begin, rest) = word.split_at(1);
+        so_far + &begin.to_uppercase() + rest
+    })
 }
 
 #[cfg(test)]
