@@ -8,7 +8,7 @@ use std::sync::Arc;
 use gemra_core::failure::Code;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tests::engine::BASE;
-use tests::engine::desk::Desk;
+use tests::engine::desk::{Desk, fact};
 use tests::engine::lab::Lab;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -127,4 +127,23 @@ async fn what_the_settings_do_not_name_is_refused_by_the_build_and_by_the_agent(
     assert_eq!(failure.code, Code::BuildFailed, "a build that needs it fails: {failure:?}");
     let log = failure.detail.unwrap_or_default();
     assert!(log.to_lowercase().contains("certificate"), "and its log says for what: {log}");
+}
+
+#[tokio::test]
+async fn what_the_settings_name_is_trusted_in_an_image_by_its_name() {
+    let lab = Lab::open().await;
+    let (base, server) = (base(&lab).await, Server::start().await);
+    // Made without any certificate, and then named as one that somebody else has made.
+    let mut first = Desk::new().dockerfile(&format!("FROM {base}"), &server.refused()).open().await;
+    first.enter().await;
+    let named = first.container().await.config.unwrap().image.unwrap();
+    first.quit().await;
+
+    let desk = Desk::new().certificate(&server.authority).file("at-start.sh", &server.trusted());
+    let mut moving = desk.wishing(|wishes| wishes.image = Some(named.clone())).open().await;
+    let view = moving.enter().await;
+    let said = moving.said();
+    assert!(said.contains("all three trust it"), "curl and node get their answer inside: {said}");
+    assert!(fact(&view, "Image").contains(&named), "the image is still named: {:?}", view.facts);
+    moving.quit().await;
 }

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use gemra_core::container::image::{Builds, ImageError, Ingredients, Options, Recipe, Source, disk};
+use gemra_core::failure::{Code, Failure};
 use tests::engine::lab::{self, Lab};
 use tests::engine::{BASE, Engine};
 
@@ -62,6 +63,29 @@ async fn offline_a_base_that_is_missing_is_told_at_once() {
     let mut there = ingredients;
     there.options.arguments.insert("MORE".to_owned(), BASE.to_owned());
     assert!(lab.image(there).await.unwrap().built, "what is there is built with nothing fetched");
+}
+
+#[tokio::test]
+async fn offline_no_way_to_write_a_base_leads_to_a_registry() {
+    let lab = Lab::open().await;
+    let offline = async |text: String| {
+        let options = Options { offline: true, ..Options::default() };
+        lab.image(Ingredients { options, ..lab.ingredients(lab.source(&text), (1000, 1000)) }).await
+    };
+    let base = format!("gemra-no-such-base:{}", unique());
+    for from in ["${MORE:-x}", "\"${MORE}\"", "${NONE:-${MORE}}", "${MORE:+$MORE}", "$MORE"] {
+        // One argument's name begins as the other's does.
+        let error = offline(format!("ARG MO=y\nARG MORE={base}\nFROM {from}\n")).await.unwrap_err();
+        assert!(matches!(&error, ImageError::Offline { name } if *name == base), "{from}: it is named: {error:?}");
+    }
+    let error = offline(format!("ARG A={base}\nFROM {BASE}\nRUN true\nFROM ${{A%:*}}\n")).await.unwrap_err();
+    let known = matches!(&error, ImageError::OfflineUnknown { line: 4, written, .. } if written == "${A%:*}");
+    assert!(known, "what the builder alone knows is named by its line: {error:?}");
+    let failure = Failure::from(&error);
+    assert_eq!(failure.code, Code::BaseUnreachable, "with a class: {failure:?}");
+    assert!(failure.cause.contains("line 4"), "and the line: {}", failure.cause);
+    let there = offline(format!("ARG TAG={}\nFROM ${{NAME:-{}}}:$TAG\nRUN echo {}\n", "22-bookworm", "node", unique()));
+    assert!(there.await.unwrap().built, "what is there is built, however it is written");
 }
 
 #[tokio::test]

@@ -4,8 +4,10 @@
 // The whole file is a test, its functions that are not marked so as well.
 #![allow(clippy::unwrap_used)]
 
+use base64::Engine as _;
 use gemra_core::container::image::fit::{Fit, Question};
-use gemra_core::container::image::{Builds, ImageError, Ingredients, Options};
+use gemra_core::container::image::{Builds, ImageError, Ingredients, Logins, Options, Recipe};
+use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use serde_json::json;
 use tests::desktop::{claude, make_executable};
@@ -72,6 +74,67 @@ async fn an_image_is_fetched_once_and_again_where_the_network_failed() {
         builds.named(&lab.engine, &missing.replace("127.0.0.1", "127.0.0.2"), options(false, false)).outcome().await;
     let error = error.unwrap_err();
     assert!(matches!(error, ImageError::BaseUnreachable { .. }), "one that is nowhere is told: {error:?}");
+}
+
+/// Logins of a user who has this one at a registry, and another one elsewhere.
+fn logins(home: &std::path::Path, at: &str, pair: &str) -> Logins {
+    let auth = |pair: &str| json!({"auth": base64::engine::general_purpose::STANDARD.encode(pair)});
+    let config = json!({"auths": {at: auth(pair), "elsewhere.example": auth("other:elsewhere")}});
+    std::fs::create_dir_all(home.join(".docker")).unwrap();
+    std::fs::write(home.join(".docker/config.json"), config.to_string()).unwrap();
+    Logins::of(&Environment::of([("HOME", home.to_str().unwrap())]))
+}
+
+#[tokio::test]
+async fn a_registry_that_wants_a_login_gets_the_users_and_no_other() {
+    let lab = Lab::open().await;
+    // Letters at which the two alphabets of base64 differ, at each of the three places that they can have.
+    let password = "a~~~secret???>>>".to_owned();
+    let (registry, builds) = (Registry::start(layer(), config().await).await, Builds::default());
+    registry.admit("me", &password);
+
+    let error = builds.named(&lab.engine, &registry.name, Options::default()).outcome().await.unwrap_err();
+    let failure = Failure::from(&error);
+    assert!(matches!(error, ImageError::NeedsLogin { .. }), "without a login it is told: {error:?}");
+    let next = format!("docker login {}", registry.address());
+    assert!(failure.action.contains(&next), "with the next step: {}", failure.action);
+
+    let home = tempfile::tempdir().unwrap();
+    let elsewhere = builds.clone().with_logins(logins(home.path(), "127.0.0.1:1", &format!("me:{password}")));
+    let error = elsewhere.named(&lab.engine, &registry.name, Options::default()).outcome().await.unwrap_err();
+    assert!(matches!(error, ImageError::NeedsLogin { .. }), "that of another registry is none: {error:?}");
+    assert_eq!(registry.refused(), Vec::<String>::new(), "and was not sent here");
+
+    let wrong = builds.clone().with_logins(logins(home.path(), registry.address(), "me:wrong-secret"));
+    let building = wrong.named(&lab.engine, &registry.name, Options::default());
+    let error = building.outcome().await.unwrap_err();
+    assert!(matches!(error, ImageError::NeedsLogin { .. }), "a wrong one is refused: {error:?}");
+    assert!(!registry.refused().is_empty(), "by the registry");
+    let told = format!("{error:?} {:?} {:?}", building.log().after(0), Failure::from(&error));
+    assert!(!told.contains("wrong-secret"), "and is not told: {told}");
+
+    for (user, password) in [("me", password.as_str()), ("you2", "~~~"), ("they", "???")] {
+        registry.admit(user, password);
+        registry.hold(layer(), config().await);
+        let right = builds.clone().with_logins(logins(home.path(), registry.address(), &format!("{user}:{password}")));
+        let options = Options { fresh: true, ..Options::default() };
+        let building = right.named(&lab.engine, &registry.name, options);
+        let image = building.outcome().await.unwrap();
+        let (lines, _) = building.log().after(0);
+        assert!(image.built, "the right one opens it, whatever letters it has: {user} {lines:?}");
+        assert!(!lines.concat().contains(password), "and is in no log: {lines:?}");
+    }
+
+    // The builder fetches a base itself.
+    registry.hold(layer(), config().await);
+    let api = Engine::shared().api();
+    api.remove_image(&registry.name, None::<bollard::query_parameters::RemoveImageOptions>, None).await.unwrap();
+    let text = format!("ARG BASE={}\nFROM $BASE\nLABEL made={}\n", registry.name, unique());
+    let recipe = async || Recipe::of(lab.ingredients(lab.source(&text), (1000, 1000))).await.unwrap();
+    let error = builds.image(&lab.engine, recipe().await).outcome().await.unwrap_err();
+    assert!(matches!(error, ImageError::NeedsLogin { .. }), "a base without a login is told as well: {error:?}");
+    let right = builds.with_logins(logins(home.path(), registry.address(), "they:???"));
+    assert!(right.image(&lab.engine, recipe().await).outcome().await.unwrap().built, "and fetched with it");
 }
 
 #[tokio::test]

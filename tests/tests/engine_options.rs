@@ -159,6 +159,22 @@ async fn with_sudo_the_agent_becomes_root_inside_and_otherwise_it_does_not() {
     }
 }
 
+/// An image of the project's own: with sudo, and without.
+#[tokio::test]
+async fn where_an_image_has_no_sudo_the_details_say_so() {
+    let stand_in = "RUN printf '#!/bin/sh\\n[ \"$1\" = -n ] && shift\\nexec \"$@\"\\n' >/usr/local/bin/sudo && chmod 755 /usr/local/bin/sudo";
+    for (has, told, more) in [(false, "no sudo without a password", ""), (true, "the agent can become root", stand_in)]
+    {
+        let instructions = format!("FROM {BASE}\nRUN rm -f /usr/bin/sudo /usr/local/bin/sudo\n{more}");
+        let desk = Desk::new().dockerfile(&instructions, "true");
+        let mut moving = desk.wishing(|wishes| wishes.preset = Some(Preset::WithSudo)).open().await;
+        moving.enter().await;
+        let fact = moving.until_fact("Security", told).await;
+        assert!(fact.starts_with("with sudo"), "the image has one: {has}: {fact}");
+        moving.quit().await;
+    }
+}
+
 /// A folder's name that nothing on the way may take apart.
 const ODD: &str = "it's a: proj\u{eb}kt \u{2603}";
 

@@ -25,6 +25,8 @@ pub struct Widening {
     pub value: String,
     /// The file, as the workspace names it.
     pub file: String,
+    /// What would run of it, in full, for whoever wants to read it: the Dockerfile of a build.
+    pub text: Option<String>,
 }
 
 /// What the user is asked.
@@ -64,6 +66,7 @@ impl Question {
     pub fn new(mut items: Vec<Widening>, contents: &[Vec<u8>]) -> Self {
         for item in &mut items {
             item.value = visible(&item.value);
+            item.text = item.text.as_deref().map(visible);
         }
         items.sort();
         items.dedup();
@@ -73,9 +76,9 @@ impl Question {
             digest.update(bytes.len().to_be_bytes());
             digest.update(bytes);
         };
-        for Widening { key, value, file } in &items {
-            for text in [key, value, file] {
-                part(text.as_bytes());
+        for Widening { key, value, file, text } in &items {
+            for shown in [key, value, file, text.as_ref().unwrap_or(&String::new())] {
+                part(shown.as_bytes());
             }
         }
         for content in contents {
@@ -170,10 +173,11 @@ impl From<&TrustError> for Failure {
 /// A text in which nothing is hidden: what cannot be seen, or would turn the order of the letters round, is spelled out.
 fn visible(text: &str) -> String {
     let hidden = |letter: char| {
-        (letter.is_control() && letter != '\n')
+        (letter.is_control() && !matches!(letter, '\n' | '\t'))
             || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
-    text.chars()
+    text.replace("\r\n", "\n")
+        .chars()
         .map(|letter| if hidden(letter) { letter.escape_unicode().to_string() } else { letter.to_string() })
         .collect()
 }
@@ -193,7 +197,11 @@ mod tests {
     use super::*;
 
     fn item(key: &str, value: &str) -> Widening {
-        Widening { key: key.to_owned(), value: value.to_owned(), file: "f".to_owned() }
+        Widening { key: key.to_owned(), value: value.to_owned(), file: "f".to_owned(), text: None }
+    }
+
+    fn build(text: &str) -> Widening {
+        Widening { text: Some(text.to_owned()), ..item("b", "2") }
     }
 
     #[test]
@@ -206,9 +214,12 @@ mod tests {
             Question::new(vec![item("a", "1"), item("b", "3")], &[b"x".to_vec()]),
             Question::new(vec![item("a", "1"), item("b", "2")], &[b"y".to_vec()]),
             Question::new(vec![item("a", "1b"), item("", "2")], &[b"x".to_vec()]),
+            Question::new(vec![item("a", "1"), build("RUN x")], &[b"x".to_vec()]),
+            Question::new(vec![item("a", "1"), build("RUN y")], &[b"x".to_vec()]),
         ];
-        for other in others {
+        for (index, other) in others.iter().enumerate() {
             assert_ne!(other.hash, plain.hash, "{other:?} is another question");
+            assert!(others[..index].iter().all(|before| before.hash != other.hash), "{other:?} is one of its own");
         }
     }
 
@@ -217,6 +228,9 @@ mod tests {
         let question = Question::new(vec![item("a", "one\ntwo \u{202e}three\u{7}\u{200b}é☃")], &[]);
         let expected = "one\ntwo \\u{202e}three\\u{7}\\u{200b}é☃";
         assert_eq!(question.items[0].value, expected, "what cannot be seen is spelled out");
+        let question = Question::new(vec![build("FROM a\r\nRUN\tb\rc \u{202e}")], &[]);
+        let expected = "FROM a\nRUN\tb\\u{d}c \\u{202e}";
+        assert_eq!(question.items[0].text.as_deref(), Some(expected), "nor in what would run");
     }
 
     #[test]

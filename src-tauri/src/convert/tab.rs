@@ -81,8 +81,8 @@ impl From<&Change> for wire::GuardedChange {
 
 impl From<&Widening> for wire::Widening {
     fn from(widening: &Widening) -> Self {
-        let Widening { key, value, file } = widening;
-        Self { key: key.clone(), value: value.clone(), file: file.clone() }
+        let Widening { key, value, file, text } = widening;
+        Self { key: key.clone(), value: value.clone(), file: file.clone(), text: text.clone() }
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Widening {
     pub(crate) value: String,
     /// The file, as the workspace names it.
     pub(crate) file: String,
+    /// What would run of it, in full, for whoever wants to read it.
+    pub(crate) text: Option<String>,
 }
 
 /// What the user says to what a project asks for.
@@ -175,7 +177,7 @@ pub(crate) struct Container {
     pub(crate) host_agent: bool,
     /// True where there is a log to show: of a build, or of what the agent said on stderr.
     pub(crate) has_log: bool,
-    /// True where what the running container's image is made from has changed since.
+    /// True where what the running container was made from has changed since.
     pub(crate) image_changed: bool,
     /// Files that have changed here and in a container on another machine, and wait for a choice.
     pub(crate) conflicts: Vec<SyncConflict>,

@@ -9,8 +9,10 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -32,6 +34,10 @@ struct Shelf {
     /// How many answers are still to be failures.
     failures: AtomicU32,
     asked: AtomicU32,
+    /// What a client has to say, as the header has it; where nothing is, anybody may.
+    password: Mutex<Option<String>>,
+    /// Who came with another one, or a wrong one, and what they said.
+    refused: Mutex<Vec<String>>,
 }
 
 impl Registry {
@@ -45,6 +51,8 @@ impl Registry {
             blobs: Mutex::default(),
             failures: AtomicU32::new(0),
             asked: AtomicU32::new(0),
+            password: Mutex::default(),
+            refused: Mutex::default(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let port = listener.local_addr().expect("it listens").port();
@@ -81,14 +89,44 @@ impl Registry {
         self.shelf.failures.store(times, Ordering::SeqCst);
     }
 
+    /// Lets only this user in from now on.
+    ///
+    /// # Panics
+    /// Where a test before has panicked within.
+    pub fn admit(&self, user: &str, password: &str) {
+        let pair = STANDARD.encode(format!("{user}:{password}"));
+        *self.shelf.password.lock().expect("nobody panics within") = Some(format!("Basic {pair}"));
+    }
+
+    /// The logins that were refused, as the header has them.
+    ///
+    /// # Panics
+    /// Where a test before has panicked within.
+    pub fn refused(&self) -> Vec<String> {
+        self.shelf.refused.lock().expect("nobody panics within").clone()
+    }
+
+    /// Its address, as images' names have it.
+    pub fn address(&self) -> &str {
+        self.name.split('/').next().unwrap_or_default()
+    }
+
     /// How often the manifest was asked for.
     pub fn asked(&self) -> u32 {
         self.shelf.asked.load(Ordering::SeqCst)
     }
 }
 
-async fn answer(State(shelf): State<Arc<Shelf>>, uri: Uri) -> Response {
+async fn answer(State(shelf): State<Arc<Shelf>>, uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path();
+    let wanted = shelf.password.lock().expect("nobody panics within").clone();
+    let said = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if wanted.is_some() && said != wanted.as_deref() {
+        shelf.refused.lock().expect("nobody panics within").extend(said.map(str::to_owned));
+        let ask = [(header::WWW_AUTHENTICATE, "Basic realm=\"tests\"")];
+        let errors = json!({"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]});
+        return (StatusCode::UNAUTHORIZED, ask, errors.to_string()).into_response();
+    }
     if path == "/v2/" {
         return StatusCode::OK.into_response();
     }

@@ -12,7 +12,7 @@ use crate::agent::claude::{find, sessions};
 use crate::audit::Audit;
 use crate::container::engine::survey::{self, Surveyed};
 use crate::container::engine::{Engine, EngineError, Places};
-use crate::container::image::Builds;
+use crate::container::image::{Builds, Logins};
 use crate::container::network::probe::Lately;
 use crate::container::{network, sweep};
 use crate::credentials::Credentials;
@@ -71,7 +71,8 @@ impl Surroundings {
         let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
         let projects = Projects::open(home.projects());
-        let builds = home.data().join("logs").join("builds");
+        let logs = home.data().join("logs").join("builds");
+        let builds = Builds::keeping_logs(logs).with_logins(Logins::of(&environment));
         let credentials = Credentials::new(home.credentials(), &environment);
         let audit = Audit::open(home.audit());
         let trust = trust::Store::new(home.trust());
@@ -85,7 +86,7 @@ impl Surroundings {
             records,
             reaper,
             instance,
-            builds: Builds::keeping_logs(builds),
+            builds,
             found: Mutex::default(),
             engines: Mutex::default(),
             versions: tokio::sync::Mutex::new(None),

@@ -439,10 +439,27 @@ async fn open(
                 let tried = attempt(why.to_string());
                 Refusal::Ill(EngineError::Ssh { tried, why })
             })?;
-            return Ok((at_socket(tunnel.socket()).map_err(absent)?, Some(tunnel)));
+            return Ok((readable(at_socket(tunnel.socket()).map_err(absent)?), Some(tunnel)));
         }
     };
-    Ok((docker, None))
+    Ok((readable(docker), None))
+}
+
+/// The same client, whose logins engines can read: bollard 0.21 writes them in another alphabet of base64 than engines
+/// take, which passes over a login with some letters without a word. And no log shows them.
+fn readable(docker: Docker) -> Docker {
+    docker.with_request_modifier(|mut request| {
+        for name in ["x-registry-auth", "x-registry-config"] {
+            if let Some(value) = request.headers_mut().get_mut(name) {
+                let text = value.to_str().unwrap_or_default().replace('+', "-").replace('/', "_");
+                if let Ok(text) = text.parse() {
+                    *value = text;
+                }
+                value.set_sensitive(true);
+            }
+        }
+        request
+    })
 }
 
 impl About {

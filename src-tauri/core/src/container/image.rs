@@ -2,6 +2,7 @@
 //! Knows nothing of containers.
 
 mod again;
+mod bases;
 mod build;
 mod builder;
 pub mod certificates;
@@ -13,6 +14,7 @@ mod fetch;
 pub mod file;
 pub mod fit;
 mod kept_logs;
+mod logins;
 pub mod progress;
 mod shared;
 pub mod source;
@@ -20,6 +22,7 @@ pub mod templates;
 mod vertices;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::models::ImageInspect;
@@ -27,6 +30,7 @@ use sha2::{Digest, Sha256};
 
 pub use certificates::Certificate;
 pub use error::ImageError;
+pub use logins::Logins;
 pub use progress::{BuildLog, Progress, Step};
 pub use shared::{Building, Builds};
 pub use source::{Kind, Source};
@@ -89,6 +93,10 @@ pub struct Options {
     pub fresh: bool,
     /// Fetch nothing.
     pub offline: bool,
+    /// How much memory a step may have, in bytes, where the builder can keep to it.
+    pub memory: Option<u64>,
+    /// How much of the processors, in thousandths of one; as above.
+    pub processors: Option<u64>,
 }
 
 impl Default for Options {
@@ -100,6 +108,8 @@ impl Default for Options {
             silent: Duration::from_mins(10),
             fresh: false,
             offline: false,
+            memory: None,
+            processors: None,
         }
     }
 }
@@ -128,6 +138,15 @@ pub struct Recipe {
     /// What in the Dockerfile only `BuildKit` understands.
     need: Option<Need>,
     fingerprint: String,
+}
+
+/// Files that a build copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    /// Their paths below the folder that they are taken from, folders among them.
+    pub paths: Vec<PathBuf>,
+    /// Of their names, their kinds and all that is in them.
+    pub digest: Vec<u8>,
 }
 
 /// An image that is there.
@@ -162,7 +181,7 @@ impl Recipe {
             }
             (dockerfile.local_sources(), dockerfile.needs_buildkit())
         };
-        let context = match (&ingredients.source.workspace, sources.is_empty()) {
+        let mut context = match (&ingredients.source.workspace, sources.is_empty()) {
             (_, true) => Context::default(),
             (Some(workspace), false) => {
                 let (workspace, file) = (workspace.clone(), file.clone());
@@ -174,8 +193,27 @@ impl Recipe {
             }
             (None, false) => return Err(bad("it copies local files, but has no folder".to_owned())),
         };
+        context.allowed.clone_from(&ingredients.source.allowed);
         let fingerprint = fingerprint(&ingredients, &context);
         Ok(Self { ingredients, context, need, fingerprint })
+    }
+
+    /// The files that the build copies, read whole.
+    ///
+    /// # Errors
+    /// [`ImageError::BadContext`] where one cannot be read.
+    pub async fn files(&self) -> Result<Files, ImageError> {
+        let context = self.context.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            Ok(Files { digest: context.contents()?, paths: context.paths().to_vec() })
+        });
+        let read = read.await.map_err(std::io::Error::other).and_then(|read| read);
+        read.map_err(|error| ImageError::BadContext { cause: error.to_string() })
+    }
+
+    /// A digest of names, kinds, sizes and times of the files that the build copies.
+    pub fn copied(&self) -> &[u8] {
+        &self.context.digest
     }
 
     /// 64 hexadecimal digits of everything that decides what is in the image.
@@ -195,10 +233,15 @@ impl Recipe {
         format!("{from} for {uid}:{gid}")
     }
 
-    /// The base's name with the one variable resolved that Gemra's own Dockerfile has.
+    /// The base's name, build arguments put in as far as they are known before the build.
     pub fn base(&self) -> String {
         let dockerfile = Dockerfile::read(&self.ingredients.source.text);
-        build::resolved(self, dockerfile.base().unwrap_or_default())
+        bases::last(&dockerfile, &self.arguments()).unwrap_or_default()
+    }
+
+    /// The images that are taken from elsewhere.
+    fn taken(&self) -> Vec<bases::Taken> {
+        bases::taken(&Dockerfile::read(&self.ingredients.source.text), &self.arguments())
     }
 
     fn arguments(&self) -> BTreeMap<String, String> {
@@ -295,7 +338,7 @@ mod tests {
 
     fn ingredients() -> Ingredients {
         Ingredients {
-            source: Source { workspace: None, text: "FROM a\nFROM b AS one\nFROM c\n".to_owned(), kind: Kind::Own },
+            source: Source::of_kind(None, "FROM a\nFROM b AS one\nFROM c\n".to_owned(), Kind::Own),
             uid: 1000,
             gid: 1000,
             cli_version: Some("1.2.3".to_owned()),
@@ -331,6 +374,7 @@ mod tests {
             ("the platform", true, |all| all.options.platform = Some("linux/arm64".to_owned())),
             ("a build from scratch", false, |all| all.options.fresh = true),
             ("being offline", false, |all| all.options.offline = true),
+            ("its steps' limits", false, |all| all.options.processors = Some(1)),
             ("patience", false, |all| all.options.silent = Duration::from_secs(1)),
             ("a proxy", false, |all| {
                 all.proxies.insert("HTTP_PROXY".to_owned(), "http://user:secret@box".to_owned());
@@ -362,7 +406,7 @@ mod tests {
     async fn a_projects_usual_dockerfile_is_told_only_what_it_asks_for() {
         let of = async |text: &str| {
             let mut all = ingredients();
-            all.source = Source { workspace: None, text: text.to_owned(), kind: Kind::Usual };
+            all.source = Source::of_kind(None, text.to_owned(), Kind::Usual);
             all.options.arguments.insert("MINE".to_owned(), "1".to_owned());
             Recipe::of(all).await.unwrap()
         };

@@ -12,6 +12,7 @@ mod guarded;
 mod image;
 mod network;
 mod project;
+mod sudo;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,6 @@ use crate::agent::claude::sessions;
 use crate::app::Surroundings;
 use crate::container::engine::{Engine, quirks};
 use crate::container::held::Held;
-use crate::container::image::Ingredients;
 use crate::container::image::fit::Fit;
 use crate::container::labels::Owner;
 use crate::container::network::Inward;
@@ -106,21 +106,18 @@ pub struct Image {
     certificates: bool,
     fit: Fit,
     platform: Option<String>,
-    /// What it was made from, and the fingerprint of that; `None` where the user names it.
-    made: Option<Arc<(Ingredients, String)>>,
+    /// What it was made from, as far as it is the project's to change.
+    seen: project::Seen,
     granted: Option<Arc<devcontainer::Granted>>,
     /// Its folders, where the engine cannot see this machine's.
     away: Away,
 }
 
 impl Image {
-    /// Whether an image that is made for `order` now would be another one: the Dockerfile has changed, or what it
-    /// copies. Fetches and builds nothing.
+    /// Whether a container that is made for `order` now would be another one: the Dockerfile has changed, or what it
+    /// copies, or what else the project says of its containers. Fetches and builds nothing.
     pub async fn has_changed(&self, order: &Order) -> bool {
-        let Some((ingredients, before)) = self.made.as_deref() else { return false };
-        let now = image::fingerprint(order, ingredients).await;
-        // What cannot be told, such as a Dockerfile that is just being written, is no change yet.
-        now.is_some_and(|now| now != *before)
+        self.seen.has_changed(order).await
     }
 }
 
@@ -346,6 +343,7 @@ async fn start(
     news: impl Fn(News) + Send + Sync + Clone + 'static,
 ) -> Result<Prepared, Failure> {
     let reaper = order.surroundings.reaper();
+    let told = news.clone();
     let phase = move |phase: run::Phase| news(News::Phase(phase.in_words().to_owned()));
     // While it is made the engine may not list it yet: whoever clears up after us has to know that it may come.
     let name = plan.name.clone();
@@ -366,7 +364,9 @@ async fn start(
     if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
         reaper.settle_container(&name);
     }
-    prepared.map_err(|error| Failure::from(&error))
+    let prepared = prepared.map_err(|error| Failure::from(&error))?;
+    sudo::look(order, &image.engine, &prepared.id, image.uid, told);
+    Ok(prepared)
 }
 
 impl Gate {

@@ -91,7 +91,23 @@ pub fn spawn(program: &Program) -> Result<Process, SpawnError> {
 /// # Errors
 /// [`RunError`] where it did not start or did not end.
 pub async fn run(program: &Program, limit: Duration) -> Result<Finished, RunError> {
+    run_with(program, None, limit).await
+}
+
+/// The same with one line on stdin.
+///
+/// # Errors
+/// As [`run`].
+pub async fn ask(program: &Program, line: String, limit: Duration) -> Result<Finished, RunError> {
+    run_with(program, Some(line), limit).await
+}
+
+async fn run_with(program: &Program, line: Option<String>, limit: Duration) -> Result<Finished, RunError> {
     let mut process = spawn(program)?;
+    if let Some(line) = line {
+        // A program that reads nothing has ended, and its status says so.
+        process.input.send(line);
+    }
     process.input.close();
     let mut stdout = String::new();
     let collect = async {

@@ -77,8 +77,12 @@ fn engine(field: &str, address: &str) -> Checked {
 /// A number with its least and its most.
 type Range = (&'static str, Option<u32>, u32, u32);
 
-fn wishes(at: &str, wishes: &Wishes) -> Checked {
-    let field = |name: &str| format!("{at}.{name}");
+/// Checks wishes, which stand at `at`; where that is empty, in a file of their own.
+///
+/// # Errors
+/// [`SettingsError::BadValue`] for the first that nothing could come of.
+pub(super) fn wishes(at: &str, wishes: &Wishes) -> Checked {
+    let field = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     if let Some(cpus) = wishes.cpus
         && !(0.01..=1024.0).contains(&cpus)
     {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::{SettingsError, check};
 use crate::agent::Mode;
 
 /// Hands the list of all wishes to the macro that is named: what each means, its name, and its kind, as whoever asks calls
@@ -102,11 +103,27 @@ macro_rules! wishes {
                 rest.extend(self.rest.clone());
                 Self { $($name: self.$name.clone().or_else(|| below.$name.clone()),)* rest }
             }
+
+            /// The keys of all wishes, as files spell them.
+            #[cfg(test)]
+            pub(crate) fn keys() -> Vec<String> {
+                [$(stringify!($name)),*].iter().map(|name| camel(name)).collect()
+            }
         }
     };
 }
 
 each_wish!(wishes);
+
+impl Wishes {
+    /// Checks wishes that are in a file of their own, such as a project's, as those of the settings are checked.
+    ///
+    /// # Errors
+    /// [`SettingsError::BadValue`] for the first that nothing could come of, by its key.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        check::wishes("", self)
+    }
+}
 
 /// What the user wishes for one project.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -144,6 +161,17 @@ pub enum Preset {
     Hardened,
     /// Whoever is in the container can become its root, where the image has `sudo`.
     WithSudo,
+}
+
+/// A field's name, as files spell it.
+#[cfg(test)]
+fn camel(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |so_far, word| {
+        let (begin, rest) = word.split_at(1);
+        so_far + &begin.to_uppercase() + rest
+    })
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@ pub struct ContainerView {
     pub took: Option<Duration>,
     /// True where there is a log: of a build, or of what the agent said on stderr.
     pub has_log: bool,
-    /// True where what the running container's image is made from has changed since.
+    /// True where what the running container was made from has changed since.
     pub image_changed: bool,
     /// Files that have changed here and in a container on another machine, and wait for a choice.
     pub conflicts: Vec<crate::sync::Conflict>,

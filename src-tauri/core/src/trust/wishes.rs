@@ -1,5 +1,5 @@
 //! Which of a project's wishes for its own containers widen the sandbox, beside what the user says for all projects.
-//! What is narrower, or the same, counts without asking. A wish that is not in the table is asked about.
+//! What is narrower, or the same, counts without asking. A key that is not in the table is no wish, and never counts.
 
 use serde_json::{Map, Value};
 
@@ -42,7 +42,8 @@ const RULES: &[(&str, Rule)] = &[
     ("mounts", Rule::Beside),
     ("volumeFolders", Rule::Plain),
     ("image", Rule::Said),
-    ("useDevcontainer", Rule::Narrows),
+    // It counts only where the user says nothing, for all projects or for this one.
+    ("useDevcontainer", Rule::Plain),
     ("useDockerfile", Rule::Widens),
     ("buildArgs", Rule::Plain),
     ("buildTarget", Rule::Plain),
@@ -70,6 +71,8 @@ pub struct Judged {
     pub widening: Vec<(String, String)>,
     /// What never counts, by its key.
     pub ignored: Vec<String>,
+    /// What Gemra does not know, by its key. It does not count either.
+    pub unknown: Vec<String>,
 }
 
 /// Takes a project's wishes apart. `for_all` is what the user says for all projects, `own` what they say for this one:
@@ -84,12 +87,13 @@ pub fn judge(asked: &Wishes, for_all: &Wishes, own: &Wishes) -> Judged {
         }
         let rule = RULES.iter().find(|(name, _)| *name == key).map(|(_, rule)| rule);
         match rule {
+            None => judged.unknown.push(key),
             Some(Rule::Never) => judged.ignored.push(key),
             Some(rule) if !widens(rule, &value, for_all.get(&key)) => {
                 plain.insert(key.clone(), value.clone());
                 all.insert(key, value);
             }
-            _ => {
+            Some(_) => {
                 judged.widening.push((key.clone(), in_words(&value)));
                 all.insert(key, value);
             }
@@ -204,7 +208,6 @@ mod tests {
                 json!({}),
                 false,
             ),
-            (json!({"fromTheFuture": 1}), json!({}), true),
         ];
         for (asked, for_all, expected) in cases {
             let found = keys(asked.clone(), for_all.clone(), json!({}));
@@ -226,5 +229,18 @@ mod tests {
         assert_eq!(judged.plain, wishes(json!({"cpus": 1})), "the narrower part");
         assert_eq!(judged.all, wishes(json!({"cpus": 1, "gpus": "all"})), "and all that a project may wish");
         assert_eq!(judged.ignored, ["hostMode"], "what happens on this machine is not its to decide");
+    }
+
+    #[test]
+    fn a_key_that_nobody_knows_never_counts_and_every_wish_is_known() {
+        let judged = judge(&wishes(json!({"fromTheFuture": 1})), &Wishes::default(), &Wishes::default());
+        assert_eq!(judged.unknown, ["fromTheFuture"], "it is told");
+        assert_eq!((judged.plain, judged.all), (Wishes::default(), Wishes::default()), "and not among what counts");
+        assert!(judged.widening.is_empty(), "so there is nothing to ask");
+        let mut ruled: Vec<&str> = RULES.iter().map(|(name, _)| *name).collect();
+        let mut all = Wishes::keys();
+        ruled.sort_unstable();
+        all.sort_unstable();
+        assert_eq!(ruled, all, "no wish is without a rule, which would pass it over");
     }
 }

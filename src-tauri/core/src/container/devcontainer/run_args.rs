@@ -85,6 +85,8 @@ pub fn read(args: &[String], variables: &Variables, into: &mut Properties) -> Re
                 None => format!("runArgs: {flag}"),
             });
         }
+        // What is a wish like the settings' has the same bounds.
+        into.wishes.check().map_err(|error| format!("{flag}: {error}"))?;
     }
     Ok(())
 }
@@ -268,6 +270,14 @@ mod tests {
             &["-v", "/a"],
         ] {
             assert!(read_all(args).is_err(), "{args:?} is refused");
+        }
+        for (args, named) in [
+            (&["--memory=1k"][..], "--memory: 1 cannot be"),
+            (&["--cpus", "0.001"], "--cpus: 0.001 processors"),
+            (&["--shm-size=4096t"], "--shm-size: "),
+        ] {
+            let error = read_all(args).unwrap_err();
+            assert!(error.contains(named), "{args:?}: the argument is named, with what can be: {error}");
         }
     }
 }

@@ -5,24 +5,29 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion, TagImageOptionsBuilder};
 use futures_util::{Stream, StreamExt as _};
 use tokio::time::Instant;
 
 use super::again::Tries;
+use super::bases::Taken;
 use super::builder::Builder;
 use super::dockerfile::{Dockerfile, NeedKind};
 use super::progress::{BuildLog, Reader, Step};
 use super::shared::Told;
-use super::{Image, ImageError, NAME, Recipe, builder, fetch, inspect, source};
+use super::{Image, ImageError, Logins, NAME, Options, Recipe, builder, context, fetch, inspect, source};
 use crate::container::engine::{self, Engine, EngineError};
 
 /// How long a build may take, however much it says: one that goes round in circles must end as well.
 const WHOLE: Duration = Duration::from_hours(2);
 
+/// In which processors are shared out, in microseconds: the kernel's usual one.
+const PERIOD: i32 = 100_000;
+
 /// Finds the image of `recipe`, or builds it.
-pub(super) async fn image(engine: &Engine, recipe: Recipe, told: &Told) -> Result<Image, ImageError> {
+pub(super) async fn image(engine: &Engine, recipe: Recipe, logins: &Logins, told: &Told) -> Result<Image, ImageError> {
     let tag = recipe.tag();
     let options = &recipe.ingredients.options;
     if !options.fresh {
@@ -36,9 +41,12 @@ pub(super) async fn image(engine: &Engine, recipe: Recipe, told: &Told) -> Resul
         }
     }
     let builder = builder::choose(engine, &recipe).await?;
-    see_to_bases(engine, &recipe, told).await?;
+    see_to_bases(engine, &recipe, logins, told).await?;
+    let mut images: Vec<String> = recipe.taken().into_iter().filter_map(|taken| taken.name).collect();
+    images.extend(builder.frontend(&recipe).map(str::to_owned));
+    let logins = logins.of_images(engine.about().podman, images, &|line| told.say(line)).await;
     let mut tries = Tries::default();
-    while let Err(error) = build(engine, &recipe, builder, told).await {
+    while let Err(error) = build(engine, &recipe, builder, &logins, told).await {
         if !tries.go_on(&error, told).await {
             return Err(error);
         }
@@ -83,19 +91,19 @@ async fn call_latest(engine: &Engine, recipe: &Recipe, id: &str) -> Result<(), I
 
 /// Fetches the bases again where the image is made from scratch, and sees that they are there where nothing may be
 /// fetched. Otherwise the builder fetches what it needs.
-async fn see_to_bases(engine: &Engine, recipe: &Recipe, told: &Told) -> Result<(), ImageError> {
+async fn see_to_bases(engine: &Engine, recipe: &Recipe, logins: &Logins, told: &Told) -> Result<(), ImageError> {
     let options = &recipe.ingredients.options;
     if !options.fresh && !options.offline {
         return Ok(());
     }
-    for name in Dockerfile::read(&recipe.ingredients.source.text).images() {
-        let name = resolved(recipe, &name);
-        // What the engine alone can resolve, it has to.
-        if name.contains('$') {
-            continue;
-        }
-        if options.offline || options.fresh {
-            fetch::image(engine, &name, options, told).await?;
+    for Taken { line, written, name } in recipe.taken() {
+        match name {
+            Some(name) => drop(fetch::image(engine, &name, options, logins, told).await?),
+            None if options.offline => {
+                let file = recipe.ingredients.source.file();
+                return Err(ImageError::OfflineUnknown { file, line, written });
+            }
+            None => told.say(&format!("Line {line}: the builder alone knows {written}, which is not fetched again.")),
         }
     }
     Ok(())
@@ -117,6 +125,9 @@ fn options(recipe: &Recipe, builder: Builder) -> BuildImageOptions {
     if recipe.ingredients.options.fresh {
         options = options.nocache(true);
     }
+    if builder == Builder::Classic {
+        options = limited(options, &recipe.ingredients.options);
+    }
     if matches!(builder, Builder::Buildkit { .. }) {
         // It asks back over a session, which is named anew for each build.
         let session = uuid::Uuid::new_v4().simple().to_string();
@@ -125,7 +136,25 @@ fn options(recipe: &Recipe, builder: Builder) -> BuildImageOptions {
     options.build()
 }
 
-async fn build(engine: &Engine, recipe: &Recipe, builder: Builder, told: &Told) -> Result<(), ImageError> {
+/// With the limits of each step. `BuildKit` knows none, and bollard 0.21 has no number for 2 GiB of memory or more.
+fn limited(mut options: BuildImageOptionsBuilder, wished: &Options) -> BuildImageOptionsBuilder {
+    if let Some(memory) = wished.memory.and_then(|bytes| i32::try_from(bytes).ok()) {
+        // The same with swap: no swap beside it.
+        options = options.memory(memory).memswap(memory);
+    }
+    if let Some(quota) = wished.processors.and_then(|thousandths| i32::try_from(thousandths * 100).ok()) {
+        options = options.cpuperiod(PERIOD).cpuquota(quota);
+    }
+    options
+}
+
+async fn build(
+    engine: &Engine,
+    recipe: &Recipe,
+    builder: Builder,
+    logins: &HashMap<String, DockerCredentials>,
+    told: &Told,
+) -> Result<(), ImageError> {
     let text = match builder {
         Builder::Buildkit { frontend: Some(frontend) } => format!("# syntax={frontend}\n{}", recipe.dockerfile()),
         Builder::Buildkit { frontend: None } | Builder::Classic => recipe.dockerfile(),
@@ -143,7 +172,8 @@ async fn build(engine: &Engine, recipe: &Recipe, builder: Builder, told: &Told) 
             piece
         })
     });
-    let mut messages = engine.api().build_image(options(recipe, builder), None, Some(bollard::body_try_stream(body)));
+    let (options, body) = (options(recipe, builder), bollard::body_try_stream(body));
+    let mut messages = engine.api().build_image(options, Some(logins.clone()), Some(body));
     let mut reader = Reader::default();
     tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), ?builder, "building the image");
     let patience = Patience::new(recipe.ingredients.options.silent);
@@ -160,7 +190,8 @@ async fn build(engine: &Engine, recipe: &Recipe, builder: Builder, told: &Told) 
                 reader.end(&told.log);
                 let context_error = failed.lock().ok().and_then(|mut failed| failed.take());
                 if let Some(cause) = context_error {
-                    return Err(ImageError::BadContext { cause });
+                    let changed = cause == context::CHANGED;
+                    return Err(if changed { ImageError::Changed } else { ImageError::BadContext { cause } });
                 }
                 return Err(why(&error, recipe, &reader, &told.log));
             }
@@ -241,10 +272,10 @@ fn why(error: &Error, recipe: &Recipe, reader: &Reader, log: &BuildLog) -> Image
             return bad(cause);
         }
         if lower.contains("failed to resolve") || lower.contains("load metadata") || blamed.contains("load metadata") {
-            return ImageError::BaseUnreachable { base: recipe.base(), cause };
+            return fetch::unreachable(&recipe.base(), cause);
         }
         return match reader.progress().step.clone() {
-            Some(step) if is_from(&step) => ImageError::BaseUnreachable { base: recipe.base(), cause },
+            Some(step) if is_from(&step) => fetch::unreachable(&recipe.base(), cause),
             Some(step) => failed(&step, cause, log),
             None => bad(cause),
         };
@@ -254,8 +285,9 @@ fn why(error: &Error, recipe: &Recipe, reader: &Reader, log: &BuildLog) -> Image
         if lower.contains("invalid reference format") || lower.contains("base name") {
             return bad(cause);
         }
-        let base = Dockerfile::read(&step.instruction).base().unwrap_or_default().to_owned();
-        return ImageError::BaseUnreachable { base: resolved(recipe, &base), cause };
+        let written = Dockerfile::read(&step.instruction).base().unwrap_or_default().to_owned();
+        let named = recipe.taken().into_iter().find(|taken| taken.written == written).and_then(|taken| taken.name);
+        return fetch::unreachable(&named.unwrap_or(written), cause);
     }
     if unknown { bad(cause) } else { failed(step, cause, log) }
 }
@@ -312,17 +344,6 @@ fn other_platform(recipe: &Recipe, cause: &str, log: &BuildLog) -> Option<String
     words.iter().any(|words| cause.contains(words) || tail.contains(words)).then_some(platform)
 }
 
-/// A name with the build arguments in it resolved, as far as they are known before the build.
-pub(super) fn resolved(recipe: &Recipe, written: &str) -> String {
-    let given = recipe.arguments();
-    let mut name = written.to_owned();
-    for (argument, default) in Dockerfile::read(&recipe.ingredients.source.text).arguments() {
-        let Some(value) = given.get(&argument).cloned().or(default) else { continue };
-        name = name.replace(&format!("${{{argument}}}"), &value).replace(&format!("${argument}"), &value);
-    }
-    name
-}
-
 fn shortened(instruction: &str) -> String {
     let words = instruction.split_whitespace().collect::<Vec<_>>().join(" ");
     match words.char_indices().nth(120) {
@@ -348,8 +369,21 @@ mod tests {
 
     async fn recipe() -> Recipe {
         let text = "ARG BASE_IMAGE=b:1\nFROM ${BASE_IMAGE}\n".to_owned();
-        let source = Source { workspace: Some("/w".into()), text, kind: Kind::Own };
+        let source = Source::of_kind(Some("/w".into()), text, Kind::Own);
         Recipe::of(Ingredients { source, uid: 1, gid: 1, ..Ingredients::default() }).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_classic_builder_is_asked_to_keep_steps_to_the_containers_limits() {
+        let mut recipe = recipe().await;
+        recipe.ingredients.options.processors = Some(1500);
+        recipe.ingredients.options.memory = Some(1 << 30);
+        let asked = options(&recipe, Builder::Classic);
+        assert_eq!((asked.cpuperiod, asked.cpuquota), (Some(100_000), Some(150_000)), "one and a half processors");
+        assert_eq!((asked.memory, asked.memswap), (Some(1 << 30), Some(1 << 30)), "one GiB, and no swap beside it");
+        recipe.ingredients.options.memory = Some(8 << 30);
+        let asked = options(&recipe, Builder::Classic);
+        assert_eq!((asked.memory, asked.memswap), (None, None), "what has no number is not asked for, and no other is");
     }
 
     #[tokio::test]

@@ -51,6 +51,12 @@ impl Builder {
         let frontend = (need.kind == NeedKind::Heredoc && api < KNOWS_HEREDOCS).then_some(FRONTEND);
         Ok(Self::Buildkit { frontend })
     }
+
+    /// The frontend that is fetched for `recipe`, where one is.
+    pub(super) fn frontend<'a>(&self, recipe: &'a Recipe) -> Option<&'a str> {
+        let Self::Buildkit { frontend } = self else { return None };
+        Dockerfile::read(&recipe.ingredients.source.text).syntax().or(*frontend)
+    }
 }
 
 /// The builder for `recipe`. Where the user wants nothing fetched, a frontend that is not there is an error at once.

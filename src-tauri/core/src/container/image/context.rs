@@ -1,7 +1,7 @@
 //! What is sent along with a Dockerfile: the certificates, and of the workspace only what COPY and ADD take, without
 //! what `.dockerignore` names. The daemon honours that file too, but only after everything was sent.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -16,6 +16,8 @@ use super::dockerfile::CERTIFICATES;
 /// How much is read ahead of the network, in pieces of [`PIECE`].
 const AHEAD: usize = 16;
 const PIECE: usize = 64 * 1024;
+/// Said where a build may send only what the user has allowed, and what is there is something else by now.
+pub(super) const CHANGED: &str = "the project's files are not those that you have allowed";
 
 /// What is sent along with a Dockerfile.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +27,8 @@ pub(super) struct Context {
     entries: Vec<PathBuf>,
     /// A fingerprint of paths, sizes, modes and times of change: contents are not read twice.
     pub(super) digest: Vec<u8>,
+    /// What [`Self::contents`] has to be, where nothing else may be sent.
+    pub(super) allowed: Option<Vec<u8>>,
 }
 
 impl Context {
@@ -77,14 +81,45 @@ impl Context {
         receiver
     }
 
+    /// The paths of what is sent, below the folder that it is taken from.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.entries
+    }
+
+    /// A digest of all that is sent, read whole: unlike [`Self::digest`] nobody can keep it the same who changes a
+    /// file. Blocks.
+    pub(super) fn contents(&self) -> std::io::Result<Vec<u8>> {
+        let mut digest = Sha256::new();
+        for path in &self.entries {
+            let full = self.root.join(path);
+            let entry = Entry::look(&full, path, &mut digest).map_err(|error| named(&full, &error))?;
+            if let Entry::File { length, .. } = entry {
+                let mut file = Hashing::open(&full, length, &mut digest).map_err(|error| named(&full, &error))?;
+                std::io::copy(&mut file, &mut std::io::sink()).map_err(|error| named(&full, &error))?;
+            }
+        }
+        Ok(digest.finalize().to_vec())
+    }
+
     fn write(&self, pipe: Pipe, dockerfile: &str, certificates: &[Certificate]) -> std::io::Result<()> {
         let mut tar = tar::Builder::new(pipe);
         // Owners and times would only break the builder's cache.
         tar.mode(tar::HeaderMode::Deterministic);
         tar.follow_symlinks(false);
+        let mut digest = self.allowed.is_some().then(Sha256::new);
         for path in &self.entries {
             let full = self.root.join(path);
-            tar.append_path_with_name(&full, path).map_err(|error| named(&full, &error))?;
+            let appended = match &mut digest {
+                Some(digest) => {
+                    Entry::look(&full, path, digest).and_then(|entry| entry.append(&mut tar, &full, path, digest))
+                }
+                None => tar.append_path_with_name(&full, path),
+            };
+            appended.map_err(|error| named(&full, &error))?;
+        }
+        // Before the end: a builder begins when it has all of it.
+        if digest.map(|digest| digest.finalize().to_vec()) != self.allowed {
+            return Err(std::io::Error::other(CHANGED));
         }
         for certificate in certificates {
             append(&mut tar, &format!("{CERTIFICATES}/{}", certificate.name), &certificate.pem)?;
@@ -106,6 +141,88 @@ impl Context {
             digest.update(format!("{}\0{length}\0{changed:?}\0{}\n", path.display(), is_executable(&metadata)));
         }
         Ok(digest.finalize().to_vec())
+    }
+}
+
+/// What is at a path of the context, as it is sent.
+enum Entry {
+    Folder,
+    Link { to: PathBuf, metadata: std::fs::Metadata },
+    File { length: u64, metadata: std::fs::Metadata },
+}
+
+impl Entry {
+    /// Looks, and counts its kind and its name into a digest; of a file not yet what is in it.
+    fn look(full: &Path, path: &Path, digest: &mut Sha256) -> std::io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(full)?;
+        let mut part = |bytes: &[u8]| {
+            // Lengths keep one part from running into the next.
+            digest.update(bytes.len().to_be_bytes());
+            digest.update(bytes);
+        };
+        part(path.as_os_str().as_encoded_bytes());
+        Ok(if metadata.is_dir() {
+            part(b"folder");
+            Self::Folder
+        } else if metadata.is_symlink() {
+            let to = std::fs::read_link(full)?;
+            part(b"link");
+            part(to.as_os_str().as_encoded_bytes());
+            Self::Link { to, metadata }
+        } else {
+            part(if is_executable(&metadata) { b"program" } else { b"file" });
+            part(&metadata.len().to_be_bytes());
+            Self::File { length: metadata.len(), metadata }
+        })
+    }
+
+    /// Sends it, and counts into the digest what is sent of a file.
+    fn append(
+        self,
+        tar: &mut tar::Builder<Pipe>,
+        full: &Path,
+        path: &Path,
+        digest: &mut Sha256,
+    ) -> std::io::Result<()> {
+        match self {
+            Self::Folder => tar.append_dir(path, full),
+            Self::Link { to, metadata } => tar.append_link(&mut header(&metadata), path, to),
+            Self::File { length, metadata } => {
+                let mut header = header(&metadata);
+                tar.append_data(&mut header, path, Hashing::open(full, length, digest)?)
+            }
+        }
+    }
+}
+
+fn header(metadata: &std::fs::Metadata) -> tar::Header {
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata_in_mode(metadata, tar::HeaderMode::Deterministic);
+    header
+}
+
+/// A file that is read, and what is read of it counted into a digest.
+struct Hashing<'a> {
+    file: std::io::Take<std::fs::File>,
+    digest: &'a mut Sha256,
+}
+
+impl<'a> Hashing<'a> {
+    /// Reads no more than `length`: what comes later does not belong to what was looked at.
+    fn open(full: &Path, length: u64, digest: &'a mut Sha256) -> std::io::Result<Self> {
+        Ok(Self { file: std::fs::File::open(full)?.take(length), digest })
+    }
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let count = self.file.read(buffer)?;
+        self.digest.update(&buffer[..count]);
+        // A file that has become shorter would make a tar that says something else than it holds.
+        if count == 0 && !buffer.is_empty() && self.file.limit() > 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(count)
     }
 }
 
@@ -300,6 +417,51 @@ mod tests {
         assert_eq!(Context::scan(folder.path(), None, &sources).unwrap().digest, first, "b.txt is not copied");
         std::fs::write(folder.path().join("a.txt"), "changed, and longer").unwrap();
         assert_ne!(Context::scan(folder.path(), None, &sources).unwrap().digest, first, "a.txt is");
+    }
+
+    /// What a context sends with no Dockerfile and no certificates: all of it, or why not.
+    async fn sent(context: Context) -> Result<Vec<u8>, String> {
+        let mut pieces = context.send("FROM x".to_owned(), Vec::new());
+        let mut bytes = Vec::new();
+        while let Some(piece) = pieces.recv().await {
+            bytes.extend_from_slice(&piece.map_err(|error| error.to_string())?);
+        }
+        Ok(bytes)
+    }
+
+    #[tokio::test]
+    async fn only_what_was_allowed_is_sent_where_something_was() {
+        let folder = workspace(&["a.sh", "deep/b.txt"], "");
+        let root = folder.path();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("a.sh", root.join("link")).unwrap();
+        let scan = || Context::scan(root, None, &[".".to_owned()]).unwrap();
+        let allowed = scan().contents().unwrap();
+        let held = || Context { allowed: Some(allowed.clone()), ..scan() };
+        assert_eq!(scan().contents().unwrap(), allowed, "the same files are the same");
+        let plain = sent(scan()).await.unwrap();
+        assert!(sent(held()).await.unwrap() == plain, "what was allowed is sent, as it would be anyhow");
+
+        // As long as before, and with the time of before: neither tells that it is another.
+        let (file, shown) = (root.join("a.sh"), scan().digest);
+        let time = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::write(&file, "A.SH").unwrap();
+        std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        assert_eq!(scan().digest, shown, "nothing shows");
+        assert_eq!(sent(held()).await.unwrap_err(), CHANGED, "another text is not sent to its end");
+        assert!(sent(scan()).await.is_ok(), "and is no matter where nothing was asked");
+        std::fs::write(&file, "a.sh").unwrap();
+        assert!(sent(held()).await.is_ok(), "what was allowed is so again");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
+            assert_eq!(sent(held()).await.unwrap_err(), CHANGED, "a program is another thing than a text");
+            std::fs::set_permissions(&file, PermissionsExt::from_mode(0o644)).unwrap();
+            std::fs::remove_file(root.join("link")).unwrap();
+            std::os::unix::fs::symlink("deep/b.txt", root.join("link")).unwrap();
+            assert_eq!(sent(held()).await.unwrap_err(), CHANGED, "so is a link that leads elsewhere");
+        }
     }
 
     #[tokio::test]

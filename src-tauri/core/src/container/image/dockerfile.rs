@@ -26,6 +26,19 @@ pub(super) enum NeedKind {
     Frontend,
 }
 
+/// A place in a Dockerfile that may name an image from elsewhere, or a stage.
+#[derive(Debug)]
+pub(super) struct Mention<'a> {
+    /// The line, counted from 1.
+    pub(super) line: usize,
+    /// What stands there.
+    pub(super) written: &'a str,
+    /// True where a stage begins from it.
+    pub(super) begins: bool,
+    /// The name of that stage.
+    pub(super) stage: Option<&'a str>,
+}
+
 /// A Dockerfile, cut into instructions.
 #[derive(Debug)]
 pub(super) struct Dockerfile<'a> {
@@ -122,23 +135,18 @@ impl<'a> Dockerfile<'a> {
             .collect()
     }
 
-    /// The images that it takes from elsewhere, as they are written: bases, and what COPY takes from no stage.
-    pub(super) fn images(&self) -> Vec<String> {
-        let mut stages: Vec<&str> = Vec::new();
-        let mut images: Vec<String> = Vec::new();
+    /// All that may name an image from elsewhere, in order: what stages begin from, and what is copied or mounted from.
+    pub(super) fn mentions(&self) -> Vec<Mention<'_>> {
+        let mut all = Vec::new();
         for instruction in &self.instructions {
-            let copied = (instruction.keyword == "COPY")
-                .then(|| instruction.flags().find_map(|flag| flag.strip_prefix("--from=")))
-                .flatten();
-            if let Some(name) = instruction.base().or(copied) {
-                let known = stages.iter().any(|stage| stage.eq_ignore_ascii_case(name)) || name.parse::<u32>().is_ok();
-                if !known && name != "scratch" && !images.iter().any(|image| image == name) {
-                    images.push(name.to_owned());
-                }
+            let line = instruction.line;
+            if let Some(written) = instruction.base() {
+                all.push(Mention { line, written, begins: true, stage: instruction.stage_name() });
             }
-            stages.extend(instruction.stage_name());
+            let taken = instruction.taken_from().into_iter();
+            all.extend(taken.map(|written| Mention { line, written, begins: false, stage: None }));
         }
-        images
+        all
     }
 
     /// The local paths that COPY and ADD take, as they are written.
@@ -237,6 +245,18 @@ impl Instruction {
 
     fn base(&self) -> Option<&str> {
         (self.keyword == "FROM").then(|| self.words().find(|word| !word.starts_with("--"))).flatten()
+    }
+
+    /// What COPY and the mounts of RUN take from: a stage or an image.
+    fn taken_from(&self) -> Vec<&str> {
+        match self.keyword.as_str() {
+            "COPY" => self.flags().filter_map(|flag| flag.strip_prefix("--from=")).collect(),
+            "RUN" => {
+                let mounts = self.flags().filter_map(|flag| flag.strip_prefix("--mount="));
+                mounts.flat_map(|mount| mount.split(',')).filter_map(|part| part.strip_prefix("from=")).collect()
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn stage_name(&self) -> Option<&str> {
@@ -396,12 +416,10 @@ mod tests {
     }
 
     #[test]
-    fn images_from_elsewhere_are_known() {
-        let text = "ARG A=x:1 B\nFROM $A AS one\nCOPY --from=tool:2 /t /t\nFROM one\nCOPY --from=0 /a /b\nFROM scratch\nFROM $A\n";
-        let dockerfile = Dockerfile::read(text);
-        assert_eq!(dockerfile.images(), ["$A", "tool:2"], "bases and what is copied from, stages aside");
+    fn arguments_before_the_first_stage_are_known() {
+        let dockerfile = Dockerfile::read("ARG A=x:1 B\nFROM $A AS one\nARG C\n");
         let arguments = [("A".to_owned(), Some("x:1".to_owned())), ("B".to_owned(), None)];
-        assert_eq!(dockerfile.arguments(), arguments, "what they may be named by");
+        assert_eq!(dockerfile.arguments(), arguments, "what bases may be named by");
     }
 
     #[test]

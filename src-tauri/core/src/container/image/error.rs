@@ -42,11 +42,31 @@ pub enum ImageError {
         /// The engine's words.
         cause: String,
     },
+    /// The registry wants to know who asks, or does not show what it has.
+    #[error("The registry {registry} refuses {image}: it is not there, or needs a login that may have it: {cause}")]
+    NeedsLogin {
+        /// The image.
+        image: String,
+        /// Its registry.
+        registry: String,
+        /// The engine's words.
+        cause: String,
+    },
     /// The user wants nothing fetched, and it is not there.
     #[error("{name} is not on this machine, and the settings say that nothing is fetched")]
     Offline {
         /// The image.
         name: String,
+    },
+    /// The user wants nothing fetched, and which image is wanted the builder alone knows.
+    #[error("{}, line {line}: the builder alone knows which image {written} is, and the settings say that nothing is fetched", name(.file.as_ref()))]
+    OfflineUnknown {
+        /// The workspace's file; `None` for the embedded one.
+        file: Option<PathBuf>,
+        /// The line, counted from 1.
+        line: usize,
+        /// What stands there.
+        written: String,
     },
     /// The engine's `BuildKit` needs a frontend for the Dockerfile that it could not fetch.
     #[error("{} needs the image {frontend} for {what}, and it could not be fetched: {cause}", name(.file.as_ref()))]
@@ -126,6 +146,9 @@ pub enum ImageError {
         /// Which, and why.
         cause: String,
     },
+    /// What would be built is not what the user has allowed.
+    #[error("What the build copies has changed since you have allowed it")]
+    Changed,
     /// The engine failed outside of the build.
     #[error(transparent)]
     Engine(#[from] Arc<EngineError>),
@@ -183,6 +206,16 @@ impl From<&ImageError> for Failure {
                 cause,
                 "Check the network, the image's name and the engine's proxy, then press Retry.",
             ),
+            ImageError::NeedsLogin { registry, .. } => {
+                // The usual registry needs no name.
+                let name = if registry == "docker.io" { String::new() } else { format!(" {registry}") };
+                Self::new(
+                    Code::BaseUnreachable,
+                    "The registry wants a login",
+                    cause,
+                    format!("Run `docker login{name}` or `podman login{name}` in a terminal, or correct the image's name; then press Retry."),
+                )
+            }
             ImageError::NeedsBuildkit { .. } => Self::new(
                 Code::NeedsBuildkit,
                 "The Dockerfile needs BuildKit",
@@ -194,6 +227,12 @@ impl From<&ImageError> for Failure {
                 "An image is not on this machine",
                 cause,
                 "Load it from a file with gemra image load, or allow fetching in the settings; then press Retry.",
+            ),
+            ImageError::OfflineUnknown { .. } => Self::new(
+                Code::BaseUnreachable,
+                "An image's name is not known before the build",
+                cause,
+                "Write the name out in that line, or allow fetching in the settings; then press Retry.",
             ),
             ImageError::NoFrontend { .. } => Self::new(
                 Code::NeedsBuildkit,
@@ -249,6 +288,12 @@ impl From<&ImageError> for Failure {
                 "The image could not be built",
                 cause,
                 "Make the file readable or name it in .dockerignore, then press Retry.",
+            ),
+            ImageError::Changed => Self::new(
+                Code::NotTrusted,
+                "The build is not the one that you have allowed",
+                cause,
+                "Press Retry to be asked about it as it is now.",
             ),
             ImageError::Engine(error) => Self::from(error.as_ref()),
             ImageError::Cancelled => Self::new(Code::Gone, "The build was cancelled", cause, "Press Retry to build."),

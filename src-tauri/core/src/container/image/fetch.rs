@@ -4,14 +4,21 @@ use bollard::query_parameters::CreateImageOptionsBuilder;
 
 use super::again::Tries;
 use super::error::ImageError;
+use super::logins::{self, Login};
 use super::progress::Reader;
 use super::shared::Told;
-use super::{Image, Options, inspect};
+use super::{Image, Logins, Options, inspect};
 use crate::container::engine::{self, Engine};
 
 /// Finds an image by its name, or fetches it. With [`Options::fresh`] it is fetched even where it is there: it may have
 /// changed.
-pub(super) async fn image(engine: &Engine, name: &str, options: &Options, told: &Told) -> Result<Image, ImageError> {
+pub(super) async fn image(
+    engine: &Engine,
+    name: &str,
+    options: &Options,
+    logins: &Logins,
+    told: &Told,
+) -> Result<Image, ImageError> {
     let there = inspect(engine, name).await?;
     let known = there.as_ref().and_then(|image| image.id.clone());
     if let Some(id) = known.clone()
@@ -23,7 +30,7 @@ pub(super) async fn image(engine: &Engine, name: &str, options: &Options, told: 
     if options.offline {
         return Err(ImageError::Offline { name: name.to_owned() });
     }
-    if let Err(error) = fetch(engine, name, options.platform.as_deref(), told).await {
+    if let Err(error) = fetch(engine, name, options.platform.as_deref(), logins, told).await {
         // What was there may be all that there is: an image of the user's own is in no registry.
         let Some(id) = known.filter(|_| options.platform.is_none()) else { return Err(error) };
         told.say(&format!("{error}."));
@@ -41,10 +48,17 @@ pub(super) async fn image(engine: &Engine, name: &str, options: &Options, told: 
 }
 
 /// Fetches an image, whether it is there or not.
-pub(super) async fn fetch(engine: &Engine, name: &str, platform: Option<&str>, told: &Told) -> Result<(), ImageError> {
+async fn fetch(
+    engine: &Engine,
+    name: &str,
+    platform: Option<&str>,
+    logins: &Logins,
+    told: &Told,
+) -> Result<(), ImageError> {
     told.say(&format!("Fetching {name}"));
+    let login = logins.of_image(engine.about().podman, name, &|line| told.say(line)).await;
     let mut tries = Tries::default();
-    while let Err(error) = once(engine, name, platform, told).await {
+    while let Err(error) = once(engine, name, platform, login.clone(), told).await {
         if !tries.go_on(&error, told).await {
             return Err(error);
         }
@@ -52,12 +66,18 @@ pub(super) async fn fetch(engine: &Engine, name: &str, platform: Option<&str>, t
     Ok(())
 }
 
-async fn once(engine: &Engine, name: &str, platform: Option<&str>, told: &Told) -> Result<(), ImageError> {
+async fn once(
+    engine: &Engine,
+    name: &str,
+    platform: Option<&str>,
+    login: Option<Login>,
+    told: &Told,
+) -> Result<(), ImageError> {
     let mut options = CreateImageOptionsBuilder::new().from_image(&in_full(name));
     if let Some(platform) = platform {
         options = options.platform(platform);
     }
-    let mut messages = engine.api().create_image(Some(options.build()), None, None);
+    let mut messages = engine.api().create_image(Some(options.build()), None, login.map(Into::into));
     let mut reader = Reader::default();
     let patience = super::build::Patience::new(Options::default().silent);
     while let Some(message) = patience.next(&mut messages, &told.log).await? {
@@ -80,6 +100,26 @@ fn why(name: &str, platform: Option<&str>, cause: String) -> ImageError {
         && (lower.contains("no matching manifest") || lower.contains("does not match the specified platform"))
     {
         return ImageError::Platform { platform: platform.to_owned(), cause };
+    }
+    unreachable(name, cause)
+}
+
+/// Why an image could not be fetched: its registry wants to know who asks, or does not have it, or is not there.
+pub(super) fn unreachable(name: &str, cause: String) -> ImageError {
+    // As registries, and engines that were refused by one, put it.
+    let refusals = [
+        "unauthorized",
+        "authentication required",
+        "no basic auth credentials",
+        "requested access to the resource is denied",
+        "pull access denied",
+        "401 unauthorized",
+        "403 forbidden",
+        "incorrect username or password",
+    ];
+    let lower = cause.to_lowercase();
+    if refusals.iter().any(|words| lower.contains(words)) {
+        return ImageError::NeedsLogin { image: name.to_owned(), registry: logins::registry(name).to_owned(), cause };
     }
     ImageError::BaseUnreachable { base: name.to_owned(), cause }
 }
@@ -124,6 +164,27 @@ mod tests {
             assert_eq!(is_of(platform, Some(&image(machine))), expected, "{platform} and {machine}");
         }
         assert!(!is_of("linux/amd64", None), "an image that is not there is of none");
+    }
+
+    #[test]
+    fn a_registry_that_wants_to_know_who_asks_is_named() {
+        for (cause, refused) in [
+            ("Get http://box:5000/v2/a/manifests/1: no basic auth credentials", true),
+            ("pull access denied for box:5000/a, repository does not exist or may require 'docker login'", true),
+            (
+                "unable to retrieve auth token: invalid username/password: unauthorized: Incorrect username or password",
+                true,
+            ),
+            ("dial tcp 127.0.0.1:5000: connect: connection refused", false),
+            ("manifest for box:5000/a:1 not found: manifest unknown", false),
+        ] {
+            let error = unreachable("box:5000/a:1", cause.to_owned());
+            assert_eq!(matches!(error, ImageError::NeedsLogin { .. }), refused, "{cause}");
+            let action = crate::failure::Failure::from(&error).action;
+            assert_eq!(action.contains("docker login box:5000"), refused, "{cause} leads to: {action}");
+        }
+        let hub = crate::failure::Failure::from(&unreachable("me/private", "pull access denied".to_owned()));
+        assert!(hub.action.contains("`docker login`"), "the usual registry needs no name: {}", hub.action);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::fit::{self, Fit};
 use super::progress::{BuildLog, Progress};
-use super::{Image, ImageError, Options, Recipe, build, disk, fetch, kept_logs};
+use super::{Image, ImageError, Logins, Options, Recipe, build, disk, fetch, kept_logs};
 use crate::container::engine::Engine;
 
 /// The builds under way. Clones share them.
@@ -23,6 +23,8 @@ pub struct Builds {
     fits: Arc<Mutex<HashMap<Looked, Fit>>>,
     /// Where logs are kept as files.
     logs: Option<PathBuf>,
+    /// Where the user's logins at registries are.
+    logins: Logins,
 }
 
 /// Removes images that were replaced, after a build, so that nobody waits for it. Ends with the last of the [`Builds`].
@@ -98,6 +100,12 @@ impl Builds {
         Self { logs: Some(folder), ..Self::default() }
     }
 
+    /// The same, with the user's logins at registries.
+    #[must_use]
+    pub fn with_logins(self, logins: Logins) -> Self {
+        Self { logins, ..self }
+    }
+
     /// Finds or builds the image of `recipe`, together with whoever is doing so already. Must be called on the async
     /// runtime.
     pub fn image(&self, engine: &Engine, recipe: Recipe) -> Building {
@@ -109,8 +117,8 @@ impl Builds {
                 tidying.begin(at, lineage, image.clone());
             }
         };
-        let (engine, name) = (engine.clone(), recipe.tag());
-        let work = |told: Arc<Told>| async move { build::image(&engine, recipe, &told).await };
+        let (engine, name, logins) = (engine.clone(), recipe.tag(), self.logins.clone());
+        let work = |told: Arc<Told>| async move { build::image(&engine, recipe, &logins, &told).await };
         self.begin(key, name, work, tidy)
     }
 
@@ -118,9 +126,9 @@ impl Builds {
     pub fn named(&self, engine: &Engine, name: &str, options: Options) -> Building {
         let platform = options.platform.clone().unwrap_or_default();
         let key = (engine.address().to_string(), format!("{name} {platform}"), options.fresh);
-        let (engine, name) = (engine.clone(), name.to_owned());
+        let (engine, name, logins) = (engine.clone(), name.to_owned(), self.logins.clone());
         let called = name.clone();
-        let work = |told: Arc<Told>| async move { fetch::image(&engine, &name, &options, &told).await };
+        let work = |told: Arc<Told>| async move { fetch::image(&engine, &name, &options, &logins, &told).await };
         self.begin(key, called, work, |_| {})
     }
 

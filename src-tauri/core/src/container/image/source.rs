@@ -24,6 +24,9 @@ pub struct Source {
     pub text: String,
     /// Which of them it is.
     pub kind: Kind,
+    /// Where only what was allowed may be built: the digest of the files that it copies, as [`super::Recipe::files`]
+    /// gave it.
+    pub allowed: Option<Vec<u8>>,
 }
 
 /// Which Dockerfile it is.
@@ -52,14 +55,19 @@ impl Default for Source {
 }
 
 impl Source {
+    /// One with this text, of which everything that it copies may be built.
+    pub fn of_kind(workspace: Option<PathBuf>, text: String, kind: Kind) -> Self {
+        Self { workspace, text, kind, allowed: None }
+    }
+
     /// The embedded one.
     pub fn embedded() -> Self {
-        Self { workspace: None, text: EMBEDDED.to_owned(), kind: Kind::Embedded }
+        Self::of_kind(None, EMBEDDED.to_owned(), Kind::Embedded)
     }
 
     /// The workspace's `Dockerfile.claude`, with this text.
     pub fn own(workspace: PathBuf, text: String) -> Self {
-        Self { workspace: Some(workspace), text, kind: Kind::Own }
+        Self::of_kind(Some(workspace), text, Kind::Own)
     }
 
     /// The workspace's own where it has one, else the embedded one.
@@ -85,7 +93,7 @@ impl Source {
     /// As [`Self::of`].
     pub async fn usual(workspace: &Path) -> Result<Option<Self>, ImageError> {
         let text = read(&workspace.join(USUAL)).await?;
-        Ok(text.map(|text| Self { workspace: Some(workspace.to_owned()), text, kind: Kind::Usual }))
+        Ok(text.map(|text| Self::of_kind(Some(workspace.to_owned()), text, Kind::Usual)))
     }
 
     /// The file, where it is one of the workspace's.

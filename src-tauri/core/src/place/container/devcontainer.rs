@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::away::Away;
 use super::commands::Inside;
-use super::project::{Said, allowed, narrow, widening};
+use super::project::{Seen, allowed, narrow, widening};
 use super::{Image, News, Order};
 use crate::container::devcontainer::mounts::{Mounted, Source as What};
 use crate::container::devcontainer::variables::{Variables, within};
@@ -40,6 +40,19 @@ pub(super) struct Granted {
     done: String,
 }
 
+/// A devcontainer of which all that is left was allowed, or needs no asking.
+#[derive(Debug)]
+pub(super) struct Asking {
+    pub(super) devcontainer: Devcontainer,
+    /// The Dockerfile that its image is built of.
+    pub(super) source: Source,
+    /// False where the user wants none of what would widen the sandbox.
+    pub(super) widens: bool,
+    /// What never counts, in words.
+    pub(super) not_applied: Vec<String>,
+    pub(super) seen: Seen,
+}
+
 /// What an image says of itself.
 struct Inspected {
     user: Option<String>,
@@ -56,14 +69,13 @@ pub(super) async fn prepare(
     order: &Order,
     engine: &Engine,
     (uid, gid): (u32, u32),
-    devcontainer: Devcontainer,
-    said: &Said,
+    asked: Asking,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
     let surroundings = &order.surroundings;
-    let Devcontainer { file, properties } = devcontainer;
+    let Asking { devcontainer: Devcontainer { file, properties }, source, widens, not_applied, seen } = asked;
     let wishes = surroundings.settings().wishes(order.workspace.path());
-    let mut ingredients = super::image::recipe(order, &wishes, source(&properties).await?, (uid, gid)).await?;
+    let mut ingredients = super::image::recipe(order, &wishes, source, (uid, gid)).await?;
     if let Some(build) = &properties.build {
         ingredients.options.arguments.extend(build.args.clone());
         ingredients.options.target = Some(build.target.clone()).filter(|target| !target.is_empty());
@@ -72,14 +84,14 @@ pub(super) async fn prepare(
         ingredients.options.target = None;
     }
     let (trusts, platform) = (!ingredients.certificates.is_empty(), ingredients.options.platform.clone());
-    let (mut built, _) = super::image::make(order, engine, ingredients.clone(), news).await?;
+    let (mut built, copied) = super::image::make(order, engine, ingredients.clone(), news).await?;
     let own = built.tag.clone();
     let inspected = inspect(engine, &own).await?;
 
     let folder = properties.workspace_folder.clone();
     let merged = {
         let mut variables = Variables::new(order.workspace.path(), surroundings.environment()).of(&file);
-        if !said.widens {
+        if !widens {
             variables = variables.without_environment();
         }
         let usual = variables.usual_folder();
@@ -89,7 +101,7 @@ pub(super) async fn prepare(
         let workspace = order.workspace.path();
         let asks = parts.iter().flat_map(|part| widening(part, "the image's label devcontainer.metadata", workspace));
         let question = Question::new(asks.collect(), &[]);
-        if !said.widens || !allowed(order, question, news).await? {
+        if !widens || !allowed(order, question, news).await? {
             for part in &mut parts {
                 narrow(part, workspace);
             }
@@ -108,7 +120,7 @@ pub(super) async fn prepare(
     }
     let name = built.tag.clone();
     let fit = super::image::look(order, engine, &built, &name, (uid, gid), platform.clone(), news).await?;
-    tell(&said.not_applied, &merged, news);
+    tell(&not_applied, &merged, news);
     let done = done_name(&inspect(engine, &name).await?.id, &merged, order.workspace.path(), &folder);
     let environment = inspected.environment;
     let granted = Granted { properties: merged, folder, environment, done };
@@ -120,7 +132,7 @@ pub(super) async fn prepare(
         certificates: trusts,
         fit,
         platform,
-        made: None,
+        seen: seen.copying(widens.then_some(copied)),
         granted: Some(granted.into()),
         away: Away::default(),
     })
@@ -284,7 +296,10 @@ impl Granted {
 }
 
 /// What the image is made of: a base by its name, or the project's own Dockerfile.
-async fn source(properties: &Properties) -> Result<Source, Failure> {
+///
+/// # Errors
+/// A [`Failure`] where it cannot be read.
+pub(super) async fn source(properties: &Properties) -> Result<Source, Failure> {
     let Some(build) = &properties.build else {
         let name = properties.image.as_deref().unwrap_or_default().trim().to_owned();
         // It becomes a line of a Dockerfile.
@@ -304,7 +319,7 @@ async fn source(properties: &Properties) -> Result<Source, Failure> {
 }
 
 fn named(workspace: Option<PathBuf>, text: String, file: Option<PathBuf>) -> Source {
-    Source { workspace, text, kind: Kind::Named { file, words: "the project's devcontainer.json".to_owned() } }
+    Source::of_kind(workspace, text, Kind::Named { file, words: "the project's devcontainer.json".to_owned() })
 }
 
 async fn inspect(engine: &Engine, name: &str) -> Result<Inspected, Failure> {

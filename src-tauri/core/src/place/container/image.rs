@@ -1,17 +1,18 @@
 //! From a tab's order to an image: which source counts, what it is made of, and whether the agent can be in it. Other
 //! ways to describe an image come in here too.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::away::Away;
-use super::project::Said;
+use super::project::{Chosen, Said, Seen};
 use super::{Image, News, Order, devcontainer, labels};
 use crate::agent::claude::find;
 use crate::container::devcontainer::Properties;
 use crate::container::engine::Engine;
 use crate::container::image::fit::{Fit, Question};
+use crate::container::image::source::Kind;
 use crate::container::image::{self, Building, ImageError, Ingredients, Options, Recipe, Source, certificates};
+use crate::container::spec::extra;
 use crate::failure::Failure;
 use crate::settings::container::{Preset, Wishes};
 use crate::tab::view::BuildStep;
@@ -21,7 +22,7 @@ const OLD_DAYS: u64 = 30;
 /// In seconds.
 const DAY: u64 = 24 * 60 * 60;
 
-/// Finds or makes the image of an order. An image that the user names comes before everything that a project brings.
+/// Finds or makes the image of an order, of what was chosen for it and of nothing else.
 ///
 /// # Errors
 /// A [`Failure`] of the image's class.
@@ -29,40 +30,28 @@ pub(super) async fn prepare(
     order: &Order,
     engine: &Engine,
     user: (u32, u32),
-    mut project: Said,
+    project: Said,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
     news(News::Phase("Looking for the image".to_owned()));
     let wishes = order.surroundings.settings().wishes(order.workspace.path());
-    if let Some(name) = said(wishes.image.as_deref()) {
-        devcontainer::tell(&project.not_applied, &Properties::default(), news);
-        return named(order, engine, &wishes, name, user, news).await;
-    }
-    if let Some(devcontainer) = project.devcontainer.take() {
-        return devcontainer::prepare(order, engine, user, devcontainer, &project, news).await;
-    }
-    devcontainer::tell(&project.not_applied, &Properties::default(), news);
-    let source = if project.builds { source(order, &wishes).await? } else { Source::embedded() };
+    let Said { chosen, widens, not_applied, seen } = project;
+    let source = match chosen {
+        Chosen::Named(name) => {
+            devcontainer::tell(&not_applied, &Properties::default(), news);
+            return named(order, engine, &wishes, &name, user, seen, news).await;
+        }
+        Chosen::Devcontainer(devcontainer, source) => {
+            let asked = devcontainer::Asking { devcontainer: *devcontainer, source, widens, not_applied, seen };
+            return devcontainer::prepare(order, engine, user, asked, news).await;
+        }
+        Chosen::Dockerfile(source) => source,
+    };
+    devcontainer::tell(&not_applied, &Properties::default(), news);
     let ingredients = recipe(order, &wishes, source, user).await?;
-    build(order, engine, ingredients, news).await
-}
-
-/// The Dockerfile that counts for an order.
-///
-/// # Errors
-/// A [`Failure`] where there is one that cannot be read.
-pub(super) async fn source(order: &Order, wishes: &Wishes) -> Result<Source, Failure> {
-    let workspace = order.workspace.path();
-    let failed = |error: ImageError| Failure::from(&error);
-    if let Some(own) = Source::written_for_us(workspace).await.map_err(failed)? {
-        return Ok(own);
-    }
-    if wishes.use_dockerfile.unwrap_or(false)
-        && let Some(usual) = Source::usual(workspace).await.map_err(failed)?
-    {
-        return Ok(usual);
-    }
-    Ok(Source::embedded())
+    let image = build(order, engine, ingredients, seen, news).await?;
+    // What was built without what the user did not allow is not what was read.
+    Ok(if widens { image } else { Image { seen: image.seen.copying(None), ..image } })
 }
 
 /// What an image of `source` is made of, for an order and under its user's wishes. `user` is the agent's, as
@@ -100,12 +89,13 @@ pub(super) async fn build(
     order: &Order,
     engine: &Engine,
     ingredients: Ingredients,
+    seen: Seen,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
     let (uid, gid, trusts) = (ingredients.uid, ingredients.gid, !ingredients.certificates.is_empty());
     let platform = ingredients.options.platform.clone();
     let brings_the_agent = ingredients.source.brings_the_agent();
-    let (built, made) = make(order, engine, ingredients, news).await?;
+    let (built, copied) = make(order, engine, ingredients, news).await?;
     let fit = match (brings_the_agent, &platform) {
         (true, None) => Fit::default(),
         _ => look(order, engine, &built, &built.tag, (uid, gid), platform.clone(), news).await?,
@@ -119,31 +109,38 @@ pub(super) async fn build(
         certificates: trusts,
         fit,
         platform,
-        made: Some(Arc::new(made)),
+        seen: seen.copying(Some(copied)),
         granted: None,
         away: Away::default(),
     })
 }
 
-/// Builds an image, or finds it. Gives what it was made from, too, and the fingerprint of that.
+/// Builds an image, or finds it. Gives what is known of the files that it copies, too.
 ///
 /// # Errors
 /// A [`Failure`] of the image's class.
 pub(super) async fn make(
     order: &Order,
     engine: &Engine,
-    ingredients: Ingredients,
+    mut ingredients: Ingredients,
     news: &(impl Fn(News) + Send + Sync),
-) -> Result<(image::Image, (Ingredients, String)), Failure> {
+) -> Result<(image::Image, Vec<u8>), Failure> {
     let failed = |error: ImageError| Failure::from(&error);
+    let wishes = order.surroundings.settings().wishes(order.workspace.path());
+    let (limits, _) = extra::limits(&wishes, engine.about());
+    // What a container of it may have, its steps may have.
+    (ingredients.options.memory, ingredients.options.processors) = (limits.memory, limits.cpu_thousandths);
     let version = ingredients.cli_version.clone();
     let from = ingredients.source.in_words().to_owned();
     let ours = ingredients.source.workspace.is_none();
     let brings_the_agent = ingredients.source.brings_the_agent();
-    let made = ingredients.clone();
     let recipe = Recipe::of(ingredients).await.map_err(failed)?;
-    let (made, base) = ((made, recipe.fingerprint().to_owned()), recipe.base());
+    let (copied, base) = (recipe.copied().to_vec(), recipe.base());
     news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
+    if !ours {
+        let words = "its steps run as the image's root with the engine's usual capabilities, on this machine's network";
+        news(News::Fact("Build", words.to_owned()));
+    }
     if let Some(version) = version.filter(|_| brings_the_agent) {
         // A Dockerfile of the workspace's may install what it likes.
         let words = if ours { ", as on the host" } else { " is asked for, as on the host" };
@@ -154,16 +151,7 @@ pub(super) async fn make(
     tell_log(&building, news);
     let built = built.map_err(failed)?;
     tell_age(engine, &base, news).await;
-    Ok((built, made))
-}
-
-/// The fingerprint that an image of these ingredients would have with the Dockerfile as it is now; `None` where that
-/// cannot be told.
-pub(super) async fn fingerprint(order: &Order, ingredients: &Ingredients) -> Option<String> {
-    let wishes = order.surroundings.settings().wishes(order.workspace.path());
-    let source = source(order, &wishes).await.ok()?;
-    let recipe = Recipe::of(Ingredients { source, ..ingredients.clone() }).await.ok()?;
-    Some(recipe.fingerprint().to_owned())
+    Ok((built, copied))
 }
 
 async fn named(
@@ -172,16 +160,23 @@ async fn named(
     wishes: &Wishes,
     name: &str,
     (uid, gid): (u32, u32),
+    seen: Seen,
     news: &(impl Fn(News) + Send + Sync),
 ) -> Result<Image, Failure> {
     let failed = |error: ImageError| Failure::from(&error);
-    news(News::Fact("Image", format!("{name} (named in the settings)")));
+    news(News::Fact("Image", format!("{name} (by its name)")));
     let options = options(order, wishes);
     let platform = options.platform.clone();
     let building = order.surroundings.builds().named(engine, name, options);
     let found = follow(&building, news).await;
     tell_log(&building, news);
     let found = found.map_err(failed)?;
+    if !order.surroundings.settings().certificates.is_empty() {
+        // Its own store of certificates can be written by its root alone: so there is an image of it that has them.
+        let ingredients = recipe(order, wishes, trusting(name, &found.id), (uid, gid)).await?;
+        let options = Options { target: None, fresh: false, offline: true, ..ingredients.options.clone() };
+        return build(order, engine, Ingredients { options, ..ingredients }, seen, news).await;
+    }
     tell_age(engine, name, news).await;
     let fit = look(order, engine, &found, name, (uid, gid), platform.clone(), news).await?;
     Ok(Image {
@@ -189,14 +184,19 @@ async fn named(
         engine: engine.clone(),
         uid,
         gid,
-        // What is in it is its maker's business: the settings' certificates are not.
         certificates: false,
         fit,
         platform,
-        made: None,
+        seen,
         granted: None,
         away: Away::default(),
     })
+}
+
+/// An image by its name, to be built from: a newer one under the same name makes another.
+fn trusting(name: &str, id: &str) -> Source {
+    let words = format!("{name}, and the certificates of the settings");
+    Source::of_kind(None, format!("# {id}\nFROM {name}\n"), Kind::Named { file: None, words })
 }
 
 /// Sees whether the agent can be in an image, and how.
@@ -235,6 +235,7 @@ fn options(order: &Order, wishes: &Wishes) -> Options {
         silent: minutes.map_or(usual.silent, |minutes| Duration::from_mins(minutes.into())),
         fresh: order.fresh,
         offline: wishes.offline.unwrap_or(usual.offline),
+        ..usual
     }
 }
 
@@ -248,10 +249,15 @@ fn tell_log(building: &Building, news: &impl Fn(News)) {
     }
 }
 
-/// Says how old the base is, where it is there to be asked: `BuildKit` keeps bases to itself.
+/// Says how old the base is, or why that is not known: `BuildKit` keeps bases to itself.
 async fn tell_age(engine: &Engine, base: &str, news: &impl Fn(News)) {
-    let Ok(Some(inspected)) = image::inspect(engine, base).await else { return };
-    let Some(days) = inspected.created.and_then(|made| days(made.unix_timestamp())) else { return };
+    let Ok(inspected) = image::inspect(engine, base).await else { return };
+    let there = inspected.is_some();
+    let Some(days) = inspected.and_then(|image| image.created).and_then(|made| days(made.unix_timestamp())) else {
+        let why = if there { "the image does not say" } else { "the builder keeps it to itself, as BuildKit does" };
+        news(News::Fact("Base", format!("{base}, its age is not known: {why}")));
+        return;
+    };
     let age = match days {
         0 => "made today".to_owned(),
         1 => "1 day old".to_owned(),

@@ -1,74 +1,220 @@
-//! What a project itself says about its containers: its `.gemra.json` and its `devcontainer.json`, read before anything
-//! is built. Where they would widen the sandbox the user is asked, and nothing of it counts before the answer.
+//! What a project itself says about its containers: its `.gemra.json`, its Dockerfile and its `devcontainer.json`, read
+//! before anything is built. Where they would widen the sandbox the user is asked, and nothing of it counts before the
+//! answer.
+
+mod chosen;
+#[cfg(test)]
+mod tests;
+mod widening;
 
 use std::path::{Path, PathBuf};
 
-use super::commands;
-use super::{News, Order};
+use sha2::{Digest, Sha256};
+
+use super::{News, Order, commands};
 use crate::container::devcontainer::lifecycle::Command;
-use crate::container::devcontainer::mounts::Source as Mount;
 use crate::container::devcontainer::variables::Variables;
 use crate::container::devcontainer::{Devcontainer, DevcontainerError, Properties, file};
-use crate::container::image::source::FILE;
+use crate::container::image::Source;
 use crate::failure::{Code, Failure};
+use crate::settings::SettingsError;
 use crate::settings::container::{NetworkChoice, Project as Own, Wishes};
-use crate::trust::wishes::judge;
+use crate::trust::wishes::{Judged, judge};
 use crate::trust::{self, Decision, Question, Reply, Widening};
+pub(super) use chosen::Chosen;
+use chosen::Shown;
+use widening::outside;
+pub(super) use widening::{narrow, widening};
 
 /// The file in which a project wishes for its own containers.
 pub(super) const WISHES: &str = ".gemra.json";
 /// Larger than any that people write.
 const LARGEST: u64 = 1024 * 1024;
-/// Variables by which an agent is directed to another model, or made to run something else.
-const DIRECTING: &[&str] = &["ANTHROPIC_", "CLAUDE_", "AWS_", "GOOGLE_", "NODE_", "LD_", "GIT_"];
 
 /// What counts of what a project says.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Said {
-    /// Its devcontainer, where that is what the image is made of.
-    pub(super) devcontainer: Option<Devcontainer>,
-    /// False where its own Dockerfile may not be built.
-    pub(super) builds: bool,
+    /// What its image is made of. Nothing else may be built.
+    pub(super) chosen: Chosen,
     /// False where the user wants none of what would widen the sandbox.
     pub(super) widens: bool,
     /// What of it never counts, in words.
     pub(super) not_applied: Vec<String>,
+    /// What was read, for whoever looks later whether it has changed.
+    pub(super) seen: Seen,
+}
+
+/// What a container's image was made from, as far as it is the project's to change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    /// Of all that is written.
+    written: [u8; 32],
+    /// Of the files that the build copies, where that is looked at.
+    copied: Option<Vec<u8>>,
+}
+
+impl Seen {
+    /// The same, where these are the files that were copied. Nothing of them is looked at where what was built is not
+    /// what was read first.
+    #[must_use]
+    pub(super) fn copying(self, copied: Option<Vec<u8>>) -> Self {
+        Self { copied, ..self }
+    }
+
+    /// Whether something else would be made now. What cannot be told, such as a file that is just being written, is no
+    /// change yet.
+    pub(super) async fn has_changed(&self, order: &Order) -> bool {
+        let Ok(now) = Read::of(order).await else { return false };
+        if now.written() != self.written {
+            return true;
+        }
+        let Some(copied) = &self.copied else { return false };
+        now.chosen.copied(&now.counts(&now.first.all)).await.is_ok_and(|now| now.is_some_and(|now| now != *copied))
+    }
 }
 
 /// All that is read, before anybody was asked.
 struct Read {
+    workspace: PathBuf,
+    variables: Variables,
+    /// What the project wishes in a file of its own.
     wishes: Option<Wishes>,
-    devcontainer: Option<Devcontainer>,
-    has_dockerfile: bool,
+    /// The same, taken apart.
+    first: Judged,
+    /// What the user wishes for all projects, and for this one.
+    for_all: Wishes,
+    own: Wishes,
+    /// What the image is made of, if all of it is allowed.
+    chosen: Chosen,
 }
 
 impl Read {
-    /// The Dockerfiles that would be built.
-    fn dockerfiles(&self, workspace: &Path) -> Vec<PathBuf> {
-        let own = self.has_dockerfile.then(|| workspace.join(FILE));
-        let build = self.devcontainer.as_ref().and_then(|one| one.properties.build.as_ref());
-        own.into_iter().chain(build.map(|build| build.dockerfile.clone())).collect()
+    async fn of(order: &Order) -> Result<Self, Failure> {
+        let surroundings = &order.surroundings;
+        let workspace = order.workspace.path().to_path_buf();
+        let settings = surroundings.settings();
+        let own = workspace.to_str().and_then(|name| settings.projects.get(name)).cloned();
+        let Own { container: own, .. } = own.unwrap_or_default();
+        let variables = Variables::new(&workspace, surroundings.environment());
+        Self::under(workspace, variables, settings.container, own).await
     }
-}
 
-/// Files that are run with what is asked about, so that what is in them counts as part of the question.
-struct Runs {
-    workspace: PathBuf,
-    dockerfiles: Vec<PathBuf>,
-    command: Option<Command>,
-}
+    async fn under(workspace: PathBuf, variables: Variables, for_all: Wishes, own: Wishes) -> Result<Self, Failure> {
+        let file = workspace.join(WISHES);
+        let wishes = blocking(move || read_wishes(&file)).await??;
+        let first = judge(&wishes.clone().unwrap_or_default(), &for_all, &own);
+        let mut read =
+            Self { workspace, variables, wishes, first, for_all, own, chosen: Chosen::Dockerfile(Source::embedded()) };
+        read.chosen = read.choose(&read.first.all, read.devcontainers()).await?;
+        Ok(read)
+    }
 
-impl Runs {
-    async fn contents(&self) -> Result<Vec<Vec<u8>>, Failure> {
-        let (workspace, dockerfiles, command) =
-            (self.workspace.clone(), self.dockerfiles.clone(), self.command.clone());
-        blocking(move || {
-            let mut all: Vec<Vec<u8>> =
-                dockerfiles.iter().map(|file| std::fs::read(file).unwrap_or_default()).collect();
-            all.extend(command.iter().flat_map(|command| commands::files(command, &workspace)));
-            all
+    /// What counts where `asked` is what the project may wish.
+    fn counts(&self, asked: &Wishes) -> Wishes {
+        self.own.over(&asked.over(&self.for_all))
+    }
+
+    /// Whether a devcontainer may be what counts: the user's word is the first, for all projects too.
+    fn devcontainers(&self) -> bool {
+        let users = self.own.over(&self.for_all).use_devcontainer;
+        users.or(self.wishes.as_ref().and_then(|asked| asked.use_devcontainer)).unwrap_or(true)
+    }
+
+    async fn choose(&self, asked: &Wishes, devcontainers: bool) -> Result<Chosen, Failure> {
+        Chosen::of(&self.workspace, &self.variables, &self.counts(asked), devcontainers).await
+    }
+
+    /// What the project wishes in all its files.
+    fn judged(&self) -> Judged {
+        let of_file = self.chosen.devcontainer().map(|one| one.properties.wishes.clone()).unwrap_or_default();
+        judge(&self.wishes.clone().unwrap_or_default().over(&of_file), &self.for_all, &self.own)
+    }
+
+    /// The build of the project's files, where it is asked about: `held` says that the container has less than it.
+    async fn shown(&self, judged: &Judged, held: bool) -> Result<Option<Shown>, Failure> {
+        if !held {
+            return Ok(None);
+        }
+        self.chosen.shown(&self.workspace, &self.counts(&judged.all), &judged.all).await
+    }
+
+    /// What is made where all of it is allowed: of a build that was shown, exactly that.
+    fn allowed(&self, shown: Option<Shown>) -> Chosen {
+        let chosen = self.chosen.clone();
+        match shown {
+            Some(shown) => chosen.with(shown.source),
+            None => chosen,
+        }
+    }
+
+    /// Reads the Dockerfile once more.
+    async fn again(&mut self) -> Result<(), Failure> {
+        if let Some(devcontainer) = self.chosen.devcontainer() {
+            let source = super::devcontainer::source(&devcontainer.properties).await?;
+            self.chosen = self.chosen.clone().with(source);
+        }
+        Ok(())
+    }
+
+    /// All that is asked about. What is in files that would run counts as part of it.
+    async fn question(
+        &self,
+        judged: &Judged,
+        shown: Option<&Shown>,
+        command: Option<&Command>,
+    ) -> Result<Question, Failure> {
+        let mut items = self.items(judged);
+        items.extend(shown.map(|shown| shown.item.clone()));
+        let mut contents = shown.map(|shown| shown.contents.clone()).unwrap_or_default();
+        if let Some(command) = command.cloned() {
+            let workspace = self.workspace.clone();
+            contents.extend(blocking(move || commands::files(&command, &workspace)).await?);
+        }
+        Ok(Question::new(items, &contents))
+    }
+
+    /// What is asked about, but for the build.
+    fn items(&self, judged: &Judged) -> Vec<Widening> {
+        let devcontainer = self.chosen.devcontainer();
+        let file = devcontainer.map(|one| name(&self.workspace, &one.file)).unwrap_or_default();
+        let wished = judged.widening.iter().map(|(key, value)| {
+            let own = self.wishes.as_ref().is_some_and(|wishes| says(wishes, key));
+            let file = if own { WISHES.to_owned() } else { file.clone() };
+            Widening { key: key.clone(), value: value.clone(), file, text: None }
+        });
+        let properties = devcontainer.map(|one| widening(&one.properties, &file, &self.workspace));
+        wished.chain(properties.into_iter().flatten()).collect()
+    }
+
+    /// What is made where the user wants none of what widens.
+    async fn without(&self, judged: &Judged, held: bool, not_applied: &mut Vec<String>) -> Result<Chosen, Failure> {
+        let mut chosen = self.choose(&judged.plain, self.devcontainers()).await?;
+        if let Chosen::Devcontainer(devcontainer, _) = &chosen {
+            let narrow = narrowed(&self.workspace, &self.variables, devcontainer, held).await?;
+            if narrow.is_none() {
+                let file = name(&self.workspace, &devcontainer.file);
+                not_applied.push(format!("{file}: its image is among what you did not allow"));
+            }
+            chosen = match narrow {
+                Some(narrow) => {
+                    let source = super::devcontainer::source(&narrow.properties).await?;
+                    Chosen::Devcontainer(Box::new(narrow), source)
+                }
+                None => self.choose(&judged.plain, false).await?,
+            };
+        }
+        Ok(match chosen {
+            Chosen::Dockerfile(source) if held && source.workspace.is_some() => {
+                not_applied.push(format!("{}: its build is among what you did not allow", source.in_words()));
+                Chosen::Dockerfile(Source::embedded())
+            }
+            chosen => chosen,
         })
-        .await
+    }
+
+    fn written(&self) -> [u8; 32] {
+        let wishes = self.wishes.as_ref().and_then(|wishes| serde_json::to_string(wishes).ok()).unwrap_or_default();
+        Sha256::digest(format!("{wishes}\0{}", self.chosen.written())).into()
     }
 }
 
@@ -77,82 +223,41 @@ impl Runs {
 /// # Errors
 /// A [`Failure`] where a file cannot be used, nobody answers, or a command fails.
 pub(super) async fn look(order: &Order, news: &(impl Fn(News) + Send + Sync)) -> Result<Said, Failure> {
-    let surroundings = &order.surroundings;
-    let settings = surroundings.settings();
-    let workspace = order.workspace.path().to_path_buf();
-    let own = workspace.to_str().and_then(|name| settings.projects.get(name)).cloned();
-    let Own { container: own, .. } = own.unwrap_or_default();
-    let for_all = settings.container.clone();
-    let variables = Variables::new(&workspace, surroundings.environment());
-
-    let users = own.over(&for_all);
-    let read = {
-        let (workspace, variables, users) = (workspace.clone(), variables.clone(), users.clone());
-        blocking(move || read(&workspace, &variables, &users)).await??
-    };
-    let of_file = read.devcontainer.as_ref().map(|one| one.properties.wishes.clone()).unwrap_or_default();
-    let asked = read.wishes.clone().unwrap_or_default().over(&of_file);
-    let judged = judge(&asked, &for_all, &own);
+    let mut read = Read::of(order).await?;
+    let (workspace, judged) = (read.workspace.clone(), read.judged());
     // What the container has whatever the answer is: an image is built on this machine's network in any case.
-    let held = own.over(&judged.plain.over(&for_all)).network.unwrap_or_default() != NetworkChoice::Host;
-
-    let mut items: Vec<Widening> = judged
-        .widening
-        .iter()
-        .map(|(key, value)| {
-            let file = if read.wishes.as_ref().is_some_and(|wishes| says(wishes, key)) {
-                WISHES.to_owned()
-            } else {
-                read.devcontainer.as_ref().map_or_else(String::new, |one| name(&workspace, &one.file))
-            };
-            Widening { key: key.clone(), value: value.clone(), file }
-        })
-        .collect();
-    if held && read.has_dockerfile {
-        items.push(built(FILE));
-    }
-    if let Some(devcontainer) = &read.devcontainer {
-        let file = name(&workspace, &devcontainer.file);
-        items.extend(widening(&devcontainer.properties, &file, &workspace));
-        if let Some(build) = devcontainer.properties.build.as_ref().filter(|_| held) {
-            items.push(built(&name(&workspace, &build.dockerfile)));
-        }
-    }
-    let runs = Runs {
-        workspace: workspace.clone(),
-        dockerfiles: if held { read.dockerfiles(&workspace) } else { Vec::new() },
-        command: read.devcontainer.as_ref().and_then(|one| one.properties.initialize.clone()),
-    };
-    let question = Question::new(items.clone(), &runs.contents().await?);
+    let held = read.counts(&judged.plain).network.unwrap_or_default() != NetworkChoice::Host;
+    let shown = read.shown(&judged, held).await?;
+    let command = read.chosen.devcontainer().and_then(|one| one.properties.initialize.clone());
+    let question = read.question(&judged, shown.as_ref(), command.as_ref()).await?;
     let widens = allowed(order, question, news).await?;
-    surroundings.accepts(&workspace, if widens { judged.all } else { judged.plain });
+    order.surroundings.accepts(&workspace, if widens { judged.all.clone() } else { judged.plain.clone() });
 
     let mut not_applied: Vec<String> =
         judged.ignored.iter().map(|key| format!("{WISHES}: {key} is yours to say")).collect();
-    let devcontainer = match read.devcontainer {
-        Some(devcontainer) if !widens => {
-            let file = name(&workspace, &devcontainer.file);
-            let narrow = narrowed(&workspace, &variables, devcontainer, held).await?;
-            if narrow.is_none() {
-                not_applied.push(format!("{file}: its image is among what you did not allow"));
-            }
-            narrow
-        }
-        other => other,
+    not_applied.extend(judged.unknown.iter().map(|key| format!("{WISHES}: Gemra knows no {key}")));
+    let mut chosen = if widens {
+        // Nothing but what was shown is built.
+        read.allowed(shown)
+    } else {
+        read.without(&judged, held, &mut not_applied).await?
     };
-    if let Some(command) = devcontainer.as_ref().and_then(|one| one.properties.initialize.as_ref()) {
-        if surroundings.is_inside(&workspace) {
+    if let Some(command) = command.filter(|_| widens) {
+        if order.surroundings.is_inside(&workspace) {
             // It could change what the command runs after it was looked at.
             not_applied.push("initializeCommand: the container of another tab can write to what it runs".to_owned());
         } else {
-            commands::initialize(order, command, news).await?;
-            if !surroundings.is_inside(&workspace) {
+            commands::initialize(order, &command, news).await?;
+            if !order.surroundings.is_inside(&workspace) {
                 // What the command itself has written is no reason to ask about it again.
-                remember(order, Question::new(items, &runs.contents().await?)).await?;
+                read.again().await?;
+                let shown = read.shown(&judged, held).await?;
+                remember(order, read.question(&judged, shown.as_ref(), Some(&command)).await?).await?;
+                chosen = read.allowed(shown);
             }
         }
     }
-    Ok(Said { devcontainer, builds: widens || !held, widens, not_applied })
+    Ok(Said { chosen, widens, not_applied, seen: Seen { written: read.written(), copied: None } })
 }
 
 /// Asks, unless there is nothing to ask or it was answered before. True where all of it may be.
@@ -192,114 +297,29 @@ async fn remember(order: &Order, question: Question) -> Result<(), Failure> {
     kept.map_err(|error| Failure::from(&error))
 }
 
-/// What of a devcontainer's properties would widen the sandbox. What only runs inside, as the agent's user, is not
-/// among it: it reaches nothing that the project's own Dockerfile, which makes the agent's very program, does not.
-pub(super) fn widening(properties: &Properties, file: &str, workspace: &Path) -> Vec<Widening> {
-    let mut items = Vec::new();
-    let mut add = |key: &str, value: String| {
-        items.push(Widening { key: key.to_owned(), value, file: file.to_owned() });
-    };
-    if let Some(command) = &properties.initialize {
-        add("initializeCommand", format!("runs on this machine: {}", command.in_words()));
-    }
-    if let Some(image) = &properties.image {
-        add("image", image.clone());
-    }
-    for mount in &properties.mounts {
-        if mount.source != Mount::Memory {
-            add("mounts", mount.in_words());
-        }
-    }
-    if let Some(mount) = &properties.workspace_mount
-        && mount.source != Mount::Path(workspace.display().to_string())
-    {
-        add("workspaceMount", mount.in_words());
-    }
-    if properties.privileged {
-        add("privileged", "all devices and all rights of this machine's root".to_owned());
-    }
-    properties.cap_add.iter().for_each(|one| add("capAdd", one.clone()));
-    properties.security_opt.iter().for_each(|one| add("securityOpt", one.clone()));
-    properties.devices.iter().for_each(|one| add("device", one.clone()));
-    properties.add_hosts.iter().for_each(|one| add("add-host", one.clone()));
-    properties.local.iter().for_each(|one| add("localEnv", format!("reads {one} of your environment")));
-    for (name, value) in &properties.container_env {
-        if directs(name) {
-            add("containerEnv", format!("{name}={}", if value.private { "…" } else { &value.text }));
-        }
-    }
-    for (name, value) in &properties.remote_env {
-        if directs(name) {
-            add(
-                "remoteEnv",
-                value.as_ref().map_or_else(|| format!("{name} is taken away"), |value| format!("{name}={value}")),
-            );
-        }
-    }
-    items
-}
-
-/// What is left of properties where none of what widens may be.
-pub(super) fn narrow(properties: &mut Properties, workspace: &Path) {
-    properties.initialize = None;
-    properties.mounts.retain(|mount| mount.source == Mount::Memory);
-    if properties
-        .workspace_mount
-        .as_ref()
-        .is_some_and(|mount| mount.source != Mount::Path(workspace.display().to_string()))
-    {
-        properties.workspace_mount = None;
-        properties.workspace_folder = None;
-    }
-    properties.privileged = false;
-    properties.cap_add.clear();
-    properties.security_opt.clear();
-    properties.devices.clear();
-    properties.add_hosts.clear();
-    properties.container_env.retain(|name, value| !directs(name) && !value.private);
-    properties.remote_env.retain(|name, _| !directs(name));
-}
-
-fn directs(name: &str) -> bool {
-    DIRECTING.iter().any(|prefix| name.starts_with(prefix)) || name.to_ascii_uppercase().ends_with("_PROXY")
-}
-
 /// The devcontainer without what widens, read anew with nothing of this machine's environment. An image that may not
 /// be is no devcontainer at all.
 async fn narrowed(
     workspace: &Path,
     variables: &Variables,
-    devcontainer: Devcontainer,
+    devcontainer: &Devcontainer,
     held: bool,
 ) -> Result<Option<Devcontainer>, Failure> {
-    if devcontainer.properties.image.is_some() || held {
+    let may = |properties: &Properties| properties.image.is_none() && outside(properties, workspace).is_none();
+    if held || !may(&devcontainer.properties) {
         return Ok(None);
     }
-    let (workspace, variables) = (workspace.to_path_buf(), variables.clone().without_environment());
+    let (folder, variables) = (workspace.to_path_buf(), variables.clone().without_environment());
     let read = blocking(move || {
-        let mut again = Devcontainer::of(&workspace, &variables)?;
+        let mut again = Devcontainer::of(&folder, &variables)?;
         if let Some(devcontainer) = &mut again {
-            narrow(&mut devcontainer.properties, &workspace);
+            narrow(&mut devcontainer.properties, &folder);
         }
         Ok::<_, DevcontainerError>(again)
     });
     // It may have changed meanwhile: only an image that was there when the user answered is built.
     let again = read.await?.map_err(|error| Failure::from(&error))?;
-    Ok(again.filter(|again| again.properties.image.is_none()))
-}
-
-fn read(workspace: &Path, variables: &Variables, users: &Wishes) -> Result<Read, Failure> {
-    let wishes = read_wishes(&workspace.join(WISHES))?;
-    let all = wishes.clone().unwrap_or_default();
-    let has_dockerfile = std::fs::symlink_metadata(workspace.join(FILE)).is_ok();
-    let names_image = users.image.as_deref().is_some_and(|name| !name.trim().is_empty());
-    let wanted = users.use_devcontainer.or(all.use_devcontainer).unwrap_or(true);
-    let devcontainer = if has_dockerfile || names_image || !wanted {
-        None
-    } else {
-        Devcontainer::of(workspace, variables).map_err(|error| Failure::from(&error))?
-    };
-    Ok(Read { wishes, devcontainer, has_dockerfile })
+    Ok(again.filter(|again| may(&again.properties)))
 }
 
 fn read_wishes(path: &Path) -> Result<Option<Wishes>, Failure> {
@@ -323,16 +343,19 @@ fn read_wishes(path: &Path) -> Result<Option<Wishes>, Failure> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
     let map = file::object(&text).map_err(bad)?;
-    serde_json::from_value(serde_json::Value::Object(map)).map(Some).map_err(|error| bad(error.to_string()))
+    let wishes: Wishes =
+        serde_json::from_value(serde_json::Value::Object(map)).map_err(|error| bad(error.to_string()))?;
+    // What is not the project's to say counts for nothing, whatever it says.
+    let counting = Wishes { host_mode: None, ..wishes.clone() };
+    counting.check().map_err(|error| match error {
+        SettingsError::BadValue { field, why } => bad(format!("{field}: {why}")),
+        other => bad(other.to_string()),
+    })?;
+    Ok(Some(wishes))
 }
 
 fn says(wishes: &Wishes, key: &str) -> bool {
     serde_json::to_value(wishes).is_ok_and(|value| value.get(key).is_some())
-}
-
-fn built(file: &str) -> Widening {
-    let value = "is built with this machine's network, which the container does not have".to_owned();
-    Widening { key: "build".to_owned(), value, file: file.to_owned() }
 }
 
 fn name(workspace: &Path, file: &Path) -> String {
@@ -342,91 +365,4 @@ fn name(workspace: &Path, file: &Path) -> String {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| super::start_failed(&error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::environment::Environment;
-
-    fn properties(value: &serde_json::Value) -> Properties {
-        let variables = Variables::new(Path::new("/p"), &Environment::of([("TOKEN", "secret")]));
-        Properties::read(value.as_object().unwrap(), Path::new("/p"), &variables).unwrap()
-    }
-
-    #[test]
-    fn each_property_that_widens_is_shown_and_goes_where_it_may_not_be() {
-        let cases = [
-            (json!({"initializeCommand": "make"}), Some("initializeCommand")),
-            (json!({"mounts": ["type=bind,source=/a,target=/b"]}), Some("mounts")),
-            (json!({"mounts": ["source=a,target=/b"]}), Some("mounts")),
-            (json!({"mounts": ["type=tmpfs,target=/b"]}), None),
-            (
-                json!({"workspaceMount": "type=bind,source=/,target=/w", "workspaceFolder": "/w"}),
-                Some("workspaceMount"),
-            ),
-            (
-                json!({"workspaceMount": "type=bind,source=${localWorkspaceFolder},target=/w", "workspaceFolder": "/w"}),
-                None,
-            ),
-            (json!({"privileged": true}), Some("privileged")),
-            (json!({"capAdd": ["SYS_ADMIN"]}), Some("capAdd")),
-            (json!({"securityOpt": ["seccomp=unconfined"]}), Some("securityOpt")),
-            (json!({"runArgs": ["--device=/dev/kvm"]}), Some("device")),
-            (json!({"runArgs": ["--add-host=api.anthropic.com:10.0.0.1"]}), Some("add-host")),
-            (json!({"runArgs": ["-v", "/:/host"]}), Some("mounts")),
-            (json!({"runArgs": ["--privileged"]}), Some("privileged")),
-            (json!({"containerEnv": {"A": "${localEnv:TOKEN}"}}), Some("localEnv")),
-            (json!({"containerEnv": {"ANTHROPIC_BASE_URL": "http://evil"}}), Some("containerEnv")),
-            (json!({"remoteEnv": {"https_proxy": "http://evil"}}), Some("remoteEnv")),
-            (json!({"containerEnv": {"A": "b"}, "remoteEnv": {"C": null}}), None),
-            (json!({"postCreateCommand": "npm ci", "init": true, "remoteUser": "node"}), None),
-        ];
-        let workspace = Path::new("/p");
-        for (value, expected) in cases {
-            let mut all = properties(&value);
-            let found = widening(&all, "f", workspace);
-            let keys: Vec<&str> = found.iter().map(|item| item.key.as_str()).collect();
-            assert_eq!(keys, expected.into_iter().collect::<Vec<_>>(), "{value}");
-            assert!(found.iter().all(|item| !item.value.contains("secret")), "no value of this machine's is shown");
-            narrow(&mut all, workspace);
-            all.local.clear();
-            assert_eq!(widening(&all, "f", workspace), [], "{value} is narrow without it");
-        }
-    }
-
-    #[test]
-    fn a_projects_own_wishes_are_read_or_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join(WISHES);
-        assert_eq!(read_wishes(&path).unwrap(), None, "there are none");
-        std::fs::write(&path, "// ours\n{\"cpus\": 2,}").unwrap();
-        assert_eq!(read_wishes(&path).unwrap().unwrap().cpus, Some(2.0), "as the settings spell them");
-        for broken in ["", "[]", "{\"cpus\": \"many\"}"] {
-            std::fs::write(&path, broken).unwrap();
-            let failure = read_wishes(&path).unwrap_err();
-            assert_eq!(failure.code, Code::SettingsInvalid, "{broken:?} is refused");
-            assert!(failure.cause.contains(WISHES), "the file is named: {}", failure.cause);
-        }
-    }
-
-    #[test]
-    fn a_devcontainer_counts_where_nothing_nearer_does() {
-        let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        std::fs::write(root.join(".devcontainer.json"), r#"{"image": "a"}"#).unwrap();
-        let variables = Variables::new(root, &Environment::of([]));
-        let found = |users: &Wishes| read(root, &variables, users).unwrap().devcontainer.is_some();
-        let wishes = |value: serde_json::Value| serde_json::from_value::<Wishes>(value).unwrap();
-        assert!(found(&Wishes::default()), "it does by default");
-        assert!(!found(&wishes(json!({"useDevcontainer": false}))), "the user may not want it");
-        assert!(!found(&wishes(json!({"image": "mine"}))), "an image of the user's comes first");
-        std::fs::write(root.join(WISHES), r#"{"useDevcontainer": false}"#).unwrap();
-        assert!(!found(&Wishes::default()), "nor may the project");
-        assert!(found(&wishes(json!({"useDevcontainer": true}))), "the user's word counts more");
-        std::fs::write(root.join(FILE), "FROM a").unwrap();
-        assert!(!found(&wishes(json!({"useDevcontainer": true}))), "what is written for Gemra comes first");
-    }
 }
