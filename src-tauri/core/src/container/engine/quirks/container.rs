@@ -51,7 +51,7 @@ mod tests {
             (true, true, false),
             (false, false, true),
         ] {
-            let about = About { podman, rootless, desktop, ..About::default() };
+            let about = About { podman, desktop, rootless, ..About::default() };
             let found = (owns_folders_in_memory(&about), passes_over_cards(&about).is_none(), has_one_builder(&about));
             assert_eq!(found, (!podman, !podman, podman), "{about:?}");
             assert_eq!((is_rootless(&about), knows_groups(&about)), (rootless, !rootless), "{about:?}");
