@@ -500,7 +500,7 @@ mod tests {
     fn every_engine_has_its_way_to_this_machine() {
         use HostNetwork::{Elsewhere, Engines, Machines, Ours};
         use NetworkChoice::{Bridge, Host, Isolated};
-        let about = |podman, rootless, virtual_machine| About { podman, rootless, virtual_machine, ..About::default() };
+        let about = |podman, rootless, virtual_machine| About { podman, virtual_machine, rootless, ..About::default() };
         let engines = [
             ("Docker", about(false, false, false), false, Ours),
             ("rootless Docker", about(false, true, false), false, Engines),

@@ -104,7 +104,7 @@ impl Actor {
     /// Where that is written.
     pub(super) fn audit_fact(&self) -> (String, String) {
         let path = self.surroundings.audit().path(self.workspace.path());
-        ("Audit log".to_owned(), format!("{} (what it does without asking)", path.display()))
+        ("Audit log".to_owned(), format!("{} (what it does without asking, and what it is refused)", path.display()))
     }
 }
 

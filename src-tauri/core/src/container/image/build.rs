@@ -495,7 +495,7 @@ mod tests {
     #[tokio::test]
     async fn a_text_within_the_dockerfile_that_podman_takes_for_instructions_is_named() {
         let text = "FROM b:1\nRUN <<EOF\necho x\nEOF\n".to_owned();
-        let source = Source { workspace: Some("/w".into()), text, kind: Kind::Own };
+        let source = Source { workspace: Some("/w".into()), text, kind: Kind::Own, allowed: None };
         let recipe = Recipe::of(Ingredients { source, ..Ingredients::default() }).await.unwrap();
         let words = "building at STEP \"ECHO \": Build error: Unknown instruction: \"ECHO\" &imagebuilder.Step{…}\n";
         let error = Error::DockerStreamError { error: words.to_owned() };

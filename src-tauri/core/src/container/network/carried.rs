@@ -353,6 +353,9 @@ mod tests {
 
     type Heard = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
 
+    /// What is broken, and by which frames.
+    type Broken = (&'static str, Vec<(u32, u8, Vec<u8>)>);
+
     impl Inside {
         /// Port 7 answers with what it was sent, in a word, when that has ended; port 8 never says or reads anything.
         async fn start(end: CancellationToken) -> Self {
@@ -427,7 +430,7 @@ mod tests {
         let port = |port: u32| port.to_be_bytes();
         let open = (1, OPENED, port(8).to_vec());
         let too_much = std::iter::repeat_n((1, DATA, vec![0; LONGEST]), 5);
-        let cases: Vec<(&str, Vec<(u32, u8, Vec<u8>)>)> = vec![
+        let cases: Vec<Broken> = vec![
             ("a port that nobody named", vec![(1, OPENED, port(22).to_vec())]),
             ("no port at all", vec![(1, OPENED, vec![1])]),
             ("more than may be on its way", std::iter::once(open.clone()).chain(too_much).collect()),

@@ -111,7 +111,7 @@ mod tests {
             (("Docker Desktop elsewhere", false, false, true, true), Elsewhere, false, false, "bridge"),
         ];
         for ((name, podman, rootless, virtual_machine, remote), network, gateways, internal, usual) in cases {
-            let about = About { podman, rootless, virtual_machine, ..About::default() };
+            let about = About { podman, virtual_machine, rootless, ..About::default() };
             assert_eq!(host_network(&about, remote), network, "{name}: whose its host network is");
             assert_eq!(has_gateways(&about), gateways, "{name}: an address in its networks");
             assert_eq!(has_internal_gateways(&about), internal, "{name}: and in those without a way out");
