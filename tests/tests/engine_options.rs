@@ -86,10 +86,10 @@ fn cases() -> Vec<Case> {
 /// True where a power is left to the container. Docker repeats what it was asked for; Podman tells what differs from
 /// that which it leaves to containers usually, and this is among that.
 fn leaves(host: &HostConfig, power: &str) -> bool {
-    let names = |all: &Option<Vec<String>>| -> Vec<String> {
+    let plain = |all: &Option<Vec<String>>| -> Vec<String> {
         all.iter().flatten().map(|name| name.trim_start_matches("CAP_").to_owned()).collect()
     };
-    let (added, dropped) = (names(&host.cap_add), names(&host.cap_drop));
+    let (added, dropped) = (plain(&host.cap_add), plain(&host.cap_drop));
     let named = |all: &[String], wanted: &str| all.iter().any(|name| name == wanted);
     let differs = !dropped.is_empty() && !named(&dropped, "ALL");
     named(&added, power) || differs && !named(&dropped, power)

@@ -236,8 +236,8 @@ mod tests {
         for (alone, why) in DOCKER_ALONE {
             let known = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/tests");
             let (program, test) = alone.split_once("::").unwrap_or((alone, ""));
-            let text = std::fs::read_to_string(known.join(format!("{program}.rs"))).unwrap_or_default();
-            let is_there = if test.is_empty() { !text.is_empty() } else { text.contains(&format!("fn {test}()")) };
+            let source = std::fs::read_to_string(known.join(format!("{program}.rs"))).unwrap_or_default();
+            let is_there = if test.is_empty() { !source.is_empty() } else { source.contains(&format!("fn {test}()")) };
             assert!(is_there, "{alone} is there to be left out");
             assert!(!why.is_empty(), "{alone} is left out for a reason");
             if !test.is_empty() {
