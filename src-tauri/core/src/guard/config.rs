@@ -41,7 +41,8 @@ impl Setting {
 
     /// True where it names a file with more settings.
     pub(super) fn includes(&self) -> bool {
-        self.key == "include.path" || (self.key.starts_with("includeif.") && self.key.ends_with(".path"))
+        let (section, name) = self.key.rsplit_once('.').unwrap_or_default();
+        name == "path" && (section == "include" || section.starts_with("includeif."))
     }
 
     /// True where git runs nothing because of it, and reads and writes nowhere else. `may_be` says whether a repository

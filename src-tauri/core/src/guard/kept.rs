@@ -34,7 +34,7 @@ pub(super) enum Kept {
     /// says that it was last written or changed in any way.
     Large { digest: String, length: u64, changed: Option<(i64, i64)> },
     /// A file that may not be read; it could still be executed.
-    Unread { mode: u32, owner: (u32, u32), length: u64, changed: Option<(i64, i64)> },
+    Unread { mode: u32, owner: (u32, u32), length: u64, changed: (i64, i64) },
     /// A link.
     Link {
         #[serde(with = "stored::one")]
@@ -129,7 +129,7 @@ pub(super) fn read(path: &Path, budget: &mut Budget) -> Result<Kept, GuardError>
         let most = length.min(READ).min(budget.digested);
         let (digest, read) = digest((&file).take(most))?;
         budget.digested = budget.digested.saturating_sub(read);
-        let changed = if read < length { changed(&metadata) } else { None };
+        let changed = (read < length).then(|| changed(&metadata));
         Ok(Kept::Large { digest, length, changed })
     };
     read().map_err(|source| failed(path, source))
@@ -175,16 +175,17 @@ fn rights(metadata: &Metadata) -> (u32, (u32, u32)) {
 }
 
 /// When anything of a file was last changed, which nobody can set to what they like where the system keeps it.
-fn changed(metadata: &Metadata) -> Option<(i64, i64)> {
+fn changed(metadata: &Metadata) -> (i64, i64) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;
-        Some((metadata.ctime(), metadata.ctime_nsec()))
+        (metadata.ctime(), metadata.ctime_nsec())
     }
     #[cfg(windows)]
     {
-        let since = metadata.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        Some((i64::try_from(since.as_secs()).ok()?, since.subsec_nanos().into()))
+        let modified = metadata.modified().unwrap_or(std::time::UNIX_EPOCH);
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        (i64::try_from(since.as_secs()).unwrap_or(i64::MAX), since.subsec_nanos().into())
     }
 }
 

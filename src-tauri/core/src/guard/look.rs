@@ -297,7 +297,7 @@ impl<'a> Look<'a> {
         self.links_above(path)?;
         let real = path.canonicalize().map_err(|source| failed(path, source))?;
         if self.walked.insert(real) {
-            for inner in self.inner(path)? {
+            for inner in self.inner(path) {
                 self.tree(&inner)?;
             }
         }
@@ -305,7 +305,7 @@ impl<'a> Look<'a> {
     }
 
     /// What is in a folder of which everything counts, in an order of its own.
-    fn inner(&mut self, folder: &Path) -> Result<Vec<PathBuf>, GuardError> {
+    fn inner(&mut self, folder: &Path) -> Vec<PathBuf> {
         let most = self.entries;
         let listed: std::io::Result<Vec<PathBuf>> =
             std::fs::read_dir(folder).and_then(|list| list.take(most).map(|one| Ok(one?.path())).collect());
@@ -316,11 +316,11 @@ impl<'a> Look<'a> {
                     self.passes_over(folder);
                 }
                 all.sort_unstable();
-                Ok(all)
+                all
             }
             Err(error) => {
                 self.unlisted(folder, &error);
-                Ok(Vec::new())
+                Vec::new()
             }
         }
     }

@@ -15,12 +15,15 @@ use crate::file;
 /// How many changes are shown at once. The others are asked about when these are answered.
 const SHOWN: usize = 500;
 
+/// The folders of each baseline that is there, by its file.
+type Known = BTreeMap<PathBuf, Vec<PathBuf>>;
+
 /// Baselines in a folder of Gemra's own.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
     folder: PathBuf,
-    /// The folders of each baseline that is there, by its file; none before the first question.
-    known: Arc<Mutex<Option<BTreeMap<PathBuf, Vec<PathBuf>>>>>,
+    /// None before the first question.
+    known: Arc<Mutex<Option<Known>>>,
     /// Held while one is made or changed.
     writes: Arc<Mutex<()>>,
 }
@@ -158,15 +161,12 @@ impl Store {
         self.writes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeMap<PathBuf, Vec<PathBuf>>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What baselines there are, read once: nobody else writes here.
-    fn look<'a>(
-        &self,
-        known: &'a mut Option<BTreeMap<PathBuf, Vec<PathBuf>>>,
-    ) -> Result<&'a mut BTreeMap<PathBuf, Vec<PathBuf>>, GuardError> {
+    fn look<'a>(&self, known: &'a mut Option<Known>) -> Result<&'a mut Known, GuardError> {
         if known.is_none() {
             let mut found = BTreeMap::new();
             for path in self.listed().map_err(|source| failed(&self.folder, source))? {

@@ -89,8 +89,8 @@ impl Look<'_> {
             return Ok(());
         }
         for inner in self.below(folder)? {
-            let holds = |name: &&str| inner.join(name).symlink_metadata().is_ok();
-            if ["HEAD", "config", "hooks", "modules"].iter().any(|name| holds(&name)) {
+            let holds = |name: &str| inner.join(name).symlink_metadata().is_ok();
+            if ["HEAD", "config", "hooks", "modules"].into_iter().any(holds) {
                 self.repository(&inner, None)?;
             }
             // A module lies in another one only where that says so.
@@ -152,7 +152,7 @@ impl Look<'_> {
             return self.tree(folder);
         }
         // A whole project is no folder of hooks: git looks only for files right in it.
-        for inner in self.inner(folder)? {
+        for inner in self.inner(folder) {
             if !matches!(kind(&inner)?, None | Some(Kind::Folder)) && names::could_run(&inner, false) {
                 self.at(&inner)?;
             }

@@ -94,13 +94,16 @@ fn what_a_changed_file_names_is_shown_and_never_taken_away() {
     assert!(project.join("run.sh").exists(), "and is left alone");
 }
 
+/// Files by their paths.
+type Files = Vec<(String, String)>;
+
 #[test]
 fn repositories_elsewhere_and_of_any_name_are_guarded() {
     let bare: &[(&str, &str)] = &[("HEAD", "ref: refs/heads/main\n"), ("objects/x", ""), ("config", "")];
-    let under = |folder: &str| -> Vec<(String, String)> {
+    let under = |folder: &str| -> Files {
         bare.iter().map(|(name, text)| (format!("{folder}/{name}"), (*text).to_owned())).collect()
     };
-    let cases: &[(&str, &str, Vec<(String, String)>, &str)] = &[
+    let cases: &[(&str, &str, Files, &str)] = &[
         (".git", "gitdir: ./.bare\n", under(".bare"), ".bare"),
         ("sub/.git", "gitdir: ../.store/sub\n", under(".store/sub"), ".store/sub"),
         ("x", "", under("fixtures/any name"), "fixtures/any name"),
