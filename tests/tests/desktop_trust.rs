@@ -75,3 +75,27 @@ async fn a_project_that_asks_for_more_waits_for_each_of_the_three_answers() {
     app.click("trust-refuse").await;
     app.until_container("off", LONG).await;
 }
+
+#[tokio::test]
+async fn a_build_with_more_than_its_container_is_shown_with_all_that_it_runs() {
+    let api = ModelApi::start();
+    let home: Arc<Home> = Home::new();
+    let project = home.workspace("project");
+    home.write(&home.settings(), r#"{"container": {"network": "isolated"}}"#);
+    let text = "FROM node:22-bookworm\nCOPY setup.sh /setup.sh\nRUN sh /setup.sh\n";
+    home.write(&project.join("Dockerfile.claude"), text);
+    home.write(&project.join("setup.sh"), "true\n");
+    let options = Options::real(std::slice::from_ref(&project)).engine();
+    let app = App::launch("trust-build", &home, &api, &options).await;
+    app.click("container-button").await;
+    let shown = asked(&app).await;
+    for words in ["Dockerfile.claude", "build", "as root with this machine's network", "files of the project: setup.sh"]
+    {
+        assert!(shown.contains(words), "{words} is shown: {shown}");
+    }
+    assert!(text.lines().all(|line| shown.contains(line)), "so is each line that would run: {shown}");
+    app.screenshot("asked").await;
+    app.click("trust-refuse").await;
+    app.until_container("off", LONG).await;
+    flip::assert_no_container(&home).await;
+}

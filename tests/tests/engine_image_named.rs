@@ -126,15 +126,28 @@ async fn a_registry_that_wants_a_login_gets_the_users_and_no_other() {
     }
 
     // The builder fetches a base itself.
-    registry.hold(layer(), config().await);
-    let api = Engine::shared().api();
-    api.remove_image(&registry.name, None::<bollard::query_parameters::RemoveImageOptions>, None).await.unwrap();
+    let renew = async || {
+        registry.hold(layer(), config().await);
+        let options = None::<bollard::query_parameters::RemoveImageOptions>;
+        Engine::shared().api().remove_image(&registry.name, options, None).await.unwrap();
+    };
+    renew().await;
     let text = format!("ARG BASE={}\nFROM $BASE\nLABEL made={}\n", registry.name, unique());
     let recipe = async || Recipe::of(lab.ingredients(lab.source(&text), (1000, 1000))).await.unwrap();
     let error = builds.image(&lab.engine, recipe().await).outcome().await.unwrap_err();
     assert!(matches!(error, ImageError::NeedsLogin { .. }), "a base without a login is told as well: {error:?}");
     let right = builds.with_logins(logins(home.path(), registry.address(), "they:???"));
     assert!(right.image(&lab.engine, recipe().await).outcome().await.unwrap().built, "and fetched with it");
+
+    // BuildKit asks back for a login.
+    renew().await;
+    let text = format!("FROM {}\nCOPY --chmod=644 x /x\n", registry.name);
+    let source = lab.source(&text);
+    std::fs::write(source.workspace.as_ref().unwrap().join("x"), unique()).unwrap();
+    let recipe = async || Recipe::of(lab.ingredients(source.clone(), (1000, 1000))).await.unwrap();
+    let error = Builds::default().image(&lab.engine, recipe().await).outcome().await.unwrap_err();
+    assert!(matches!(error, ImageError::NeedsLogin { .. }), "BuildKit without a login: {error:?}");
+    assert!(right.image(&lab.engine, recipe().await).outcome().await.unwrap().built, "and with it");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use gemra_core::settings::container::NetworkChoice;
 use gemra_core::trust::{Decision, Widening};
 use tests::engine::BASE;
 use tests::engine::desk::{Desk, Moving, fact};
+use tests::engine::lab::Lab;
 
 fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
@@ -134,5 +135,31 @@ async fn what_a_project_changes_of_its_container_is_offered_while_it_runs() {
     assert!(moving.said().contains("new=yes"), "what changed counts in the new container: {}", moving.said());
     let host = moving.container().await.host_config.unwrap();
     assert_eq!(host.pids_limit, Some(300), "so does what the project wishes");
+    moving.quit().await;
+}
+
+#[tokio::test]
+async fn a_build_is_told_and_its_steps_have_what_the_container_may_have() {
+    let limits = Lab::open().await.engine.about().limits;
+    // As the older and the newer kernels' groups tell it.
+    let read = "cat /sys/fs/cgroup/memory.max 2>/dev/null || cat /sys/fs/cgroup/memory/memory.limit_in_bytes";
+    let quota = "cut -d' ' -f1 /sys/fs/cgroup/cpu.max 2>/dev/null || cat /sys/fs/cgroup/cpu/cpu.cfs_quota_us";
+    let step = format!("RUN echo {} && {{ {read}; {quota}; }} >/limits", unique());
+    let desk = Desk::new().dockerfile(&format!("FROM {BASE}\n{step}"), "cat /limits\n").wishing(|wishes| {
+        // More than 32 bits have room for in bytes.
+        wishes.memory_mb = Some(4096);
+        wishes.cpus = Some(0.75);
+    });
+    let mut moving = desk.open().await;
+    let view = moving.enter().await;
+    assert!(fact(&view, "Build").contains("root"), "how it was built is told: {:?}", view.facts);
+    let said = moving.said();
+    let said: Vec<&str> = said.lines().collect();
+    if limits.memory {
+        assert_eq!(said.first(), Some(&"4294967296"), "its memory: {said:?}");
+    }
+    if limits.cpu {
+        assert_eq!(said.get(1), Some(&"75000"), "its processors: {said:?}");
+    }
     moving.quit().await;
 }

@@ -439,15 +439,16 @@ async fn open(
                 let tried = attempt(why.to_string());
                 Refusal::Ill(EngineError::Ssh { tried, why })
             })?;
-            return Ok((readable(at_socket(tunnel.socket()).map_err(absent)?), Some(tunnel)));
+            return Ok((mended(at_socket(tunnel.socket()).map_err(absent)?), Some(tunnel)));
         }
     };
-    Ok((readable(docker), None))
+    Ok((mended(docker), None))
 }
 
-/// The same client, whose logins engines can read: bollard 0.21 writes them in another alphabet of base64 than engines
-/// take, which passes over a login with some letters without a word. And no log shows them.
-fn readable(docker: Docker) -> Docker {
+/// The same client without two faults of bollard 0.21. It writes logins in another alphabet of base64 than engines take,
+/// which pass over a login with some letters without a word; here no log shows them, either. And it has too few bits for
+/// a build's memory in bytes, so that it is given in MiB.
+fn mended(docker: Docker) -> Docker {
     docker.with_request_modifier(|mut request| {
         for name in ["x-registry-auth", "x-registry-config"] {
             if let Some(value) = request.headers_mut().get_mut(name) {
@@ -458,8 +459,24 @@ fn readable(docker: Docker) -> Docker {
                 value.set_sensitive(true);
             }
         }
+        if let Some(Ok(address)) = in_bytes(&request.uri().to_string()).map(|address| address.parse()) {
+            *request.uri_mut() = address;
+        }
         request
     })
+}
+
+/// The address of a call for a build, its memory in bytes instead of MiB; `None` for other calls.
+fn in_bytes(address: &str) -> Option<String> {
+    let (path, query) = address.split_once('?').filter(|(path, _)| path.ends_with("/build"))?;
+    let pairs = query.split('&').map(|pair| match pair.split_once('=') {
+        Some((name @ ("memory" | "memswap"), number)) => match number.parse::<u64>() {
+            Ok(mebibytes) => format!("{name}={}", mebibytes << 20),
+            Err(_) => pair.to_owned(),
+        },
+        _ => pair.to_owned(),
+    });
+    Some(format!("{path}?{}", pairs.collect::<Vec<_>>().join("&")))
 }
 
 impl About {
@@ -492,5 +509,24 @@ impl About {
             cgroup,
             security,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_builds_memory_is_in_bytes_on_the_wire() {
+        let asked = "unix://2f72:0/v1.41/build?t=a&memory=8192&memswap=8192&cpuquota=1&buildargs=%26memory%3D1";
+        let sent =
+            "unix://2f72:0/v1.41/build?t=a&memory=8589934592&memswap=8589934592&cpuquota=1&buildargs=%26memory%3D1";
+        assert_eq!(in_bytes(asked).as_deref(), Some(sent), "and nothing else is another");
+        assert_eq!(in_bytes("unix://2f72:0/v1.41/containers/create?memory=1"), None, "other calls are as they are");
+        assert_eq!(
+            in_bytes("unix://2f72:0/v1.41/build?memswap=-1").as_deref(),
+            Some("unix://2f72:0/v1.41/build?memswap=-1"),
+            "no limit"
+        );
     }
 }

@@ -136,9 +136,10 @@ fn options(recipe: &Recipe, builder: Builder) -> BuildImageOptions {
     options.build()
 }
 
-/// With the limits of each step. `BuildKit` knows none, and bollard 0.21 has no number for 2 GiB of memory or more.
+/// With the limits of each step, of which `BuildKit` knows none.
 fn limited(mut options: BuildImageOptionsBuilder, wished: &Options) -> BuildImageOptionsBuilder {
-    if let Some(memory) = wished.memory.and_then(|bytes| i32::try_from(bytes).ok()) {
+    // In MiB: the engine's room makes bytes of it, for which bollard 0.21 has too few bits.
+    if let Some(memory) = wished.memory.and_then(|bytes| i32::try_from(bytes >> 20).ok()) {
         // The same with swap: no swap beside it.
         options = options.memory(memory).memswap(memory);
     }
@@ -173,7 +174,9 @@ async fn build(
         })
     });
     let (options, body) = (options(recipe, builder), bollard::body_try_stream(body));
-    let mut messages = engine.api().build_image(options, Some(logins.clone()), Some(body));
+    // Where there is none, an engine may have its own.
+    let logins = (!logins.is_empty()).then(|| logins.clone());
+    let mut messages = engine.api().build_image(options, logins, Some(body));
     let mut reader = Reader::default();
     tracing::info!(tag = recipe.tag(), source = recipe.ingredients.source.in_words(), ?builder, "building the image");
     let patience = Patience::new(recipe.ingredients.options.silent);
@@ -377,13 +380,12 @@ mod tests {
     async fn the_classic_builder_is_asked_to_keep_steps_to_the_containers_limits() {
         let mut recipe = recipe().await;
         recipe.ingredients.options.processors = Some(1500);
-        recipe.ingredients.options.memory = Some(1 << 30);
-        let asked = options(&recipe, Builder::Classic);
-        assert_eq!((asked.cpuperiod, asked.cpuquota), (Some(100_000), Some(150_000)), "one and a half processors");
-        assert_eq!((asked.memory, asked.memswap), (Some(1 << 30), Some(1 << 30)), "one GiB, and no swap beside it");
         recipe.ingredients.options.memory = Some(8 << 30);
         let asked = options(&recipe, Builder::Classic);
-        assert_eq!((asked.memory, asked.memswap), (None, None), "what has no number is not asked for, and no other is");
+        assert_eq!((asked.cpuperiod, asked.cpuquota), (Some(100_000), Some(150_000)), "one and a half processors");
+        assert_eq!((asked.memory, asked.memswap), (Some(8192), Some(8192)), "8 GiB, in MiB, and no swap beside it");
+        let asked = options(&recipe, Builder::Buildkit { frontend: None });
+        assert_eq!((asked.memory, asked.cpuquota), (None, None), "BuildKit knows no limits");
     }
 
     #[tokio::test]

@@ -138,7 +138,8 @@ pub(super) async fn make(
     let (copied, base) = (recipe.copied().to_vec(), recipe.base());
     news(News::Fact("Image", format!("{} ({from})", recipe.tag())));
     if !ours {
-        let words = "its steps run as the image's root with the engine's usual capabilities, on this machine's network";
+        let words = "its steps run as the image's root with the engine's usual capabilities, on this machine's network; \
+                     each has at most the container's memory and processors, where the builder can keep to that";
         news(News::Fact("Build", words.to_owned()));
     }
     if let Some(version) = version.filter(|_| brings_the_agent) {
