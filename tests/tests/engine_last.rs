@@ -10,9 +10,9 @@ use std::path::Path;
 use gemra_core::container::engine::{Address, Engine as CoreEngine, Places};
 use gemra_core::environment::Environment;
 use gemra_core::tab::view::ContainerView;
-use tests::engine::{BASE, Engine};
 use tests::engine::desk::{Desk, Moving, fact};
 use tests::engine::follow::Follow;
+use tests::engine::{BASE, Engine};
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 /// Another way to the shared engine, as long as it is held.
