@@ -164,6 +164,8 @@ mod tests {
 
     /// Whose it is, and where it listens.
     type Row = (&'static str, &'static str);
+    /// The system, the environment, and the rows that are looked at.
+    type Case<'a> = (System, &'a [(&'a str, &'a str)], Vec<&'a Row>);
 
     #[test]
     fn each_engine_is_looked_for_where_it_listens_in_this_order() {
@@ -200,17 +202,14 @@ mod tests {
             ("Podman's machine", "npipe:////./pipe/podman-machine-default"),
         ];
         let full = [("HOME", "/home/me"), ("XDG_RUNTIME_DIR", "/run/me"), ("TMPDIR", "/var/tmp/me")];
-        let bare: &[(&str, &str)] = &[];
         let of_home = |row: &&Row| row.1.contains("/home/me/");
         let of_system = |row: &&Row| !row.1.contains("/me/");
-        let cases: &[(System, &[(&str, &str)], Vec<&Row>)] = &[
+        let cases: &[Case<'_>] = &[
             (System::Linux, &full, linux.iter().collect()),
             (System::MacOs, &full, macos.iter().collect()),
             (System::Windows, &full, windows.iter().collect()),
-            // Whoever runs without a session, or as a service, still finds those that everybody has.
-            (System::Linux, bare, linux.iter().filter(of_system).collect()),
-            (System::MacOs, bare, macos.iter().filter(of_system).collect()),
-            (System::Windows, bare, windows.iter().collect()),
+            (System::Windows, &[], windows.iter().collect()),
+            // Whoever runs without a session still finds those of the home and those that everybody has.
             (System::Linux, &full[..1], linux.iter().filter(|row| of_home(row) || of_system(row)).collect()),
             (System::MacOs, &full[..1], macos.iter().filter(|row| of_home(row) || of_system(row)).collect()),
         ];

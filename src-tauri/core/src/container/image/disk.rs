@@ -104,9 +104,9 @@ pub fn plain(name: &str) -> Option<&str> {
 /// The names of ours among all that an image has, the one by its fingerprint first; `None` where it has others alone: what
 /// is built from our image inherits its labels, and is somebody else's.
 pub(crate) fn ours(names: Vec<String>) -> Option<Vec<String>> {
-    let named: Vec<String> = names.into_iter().filter(|name| !name.contains("<none>")).collect();
-    let nameless = named.is_empty();
-    let mut ours: Vec<String> = named.into_iter().filter(|name| plain(name).is_some()).collect();
+    let all: Vec<String> = names.into_iter().filter(|name| !name.contains("<none>")).collect();
+    let nameless = all.is_empty();
+    let mut ours: Vec<String> = all.into_iter().filter(|name| plain(name).is_some()).collect();
     ours.sort_by_key(|name| plain(name) == Some(LATEST));
     (nameless || !ours.is_empty()).then_some(ours)
 }

@@ -252,24 +252,9 @@ impl From<&ImageError> for Failure {
                 cause,
                 "Install @anthropic-ai/claude-code in the image, or choose another one; then press Retry.",
             ),
-            ImageError::BadFile { .. } => Self::new(
-                Code::ImageFile,
-                "The image's file cannot be used",
-                cause,
-                "Name a file that Gemra, gemra image save or docker save has written, in a folder that you may use.",
-            ),
-            ImageError::NotSaved { .. } => Self::new(
-                Code::ImageFile,
-                "The image was not saved",
-                cause,
-                "Name another file, in a folder that you may write to and that has room for the whole image.",
-            ),
-            ImageError::NotThere { .. } => Self::new(
-                Code::ImageMissing,
-                "The image is not there",
-                cause,
-                "See which there are in the list of containers, or with gemra image list.",
-            ),
+            ImageError::BadFile { .. } | ImageError::NotSaved { .. } | ImageError::NotThere { .. } => {
+                carried(error, cause)
+            }
             ImageError::DiskFull { cause: words } => Self::new(
                 Code::DiskFull,
                 "The disk is full",
@@ -313,4 +298,26 @@ impl From<&ImageError> for Failure {
             .with_detail(tail),
         }
     }
+}
+
+/// The failure of an image on its way to a file or back.
+fn carried(error: &ImageError, cause: String) -> Failure {
+    let (code, title, action) = match error {
+        ImageError::NotThere { .. } => (
+            Code::ImageMissing,
+            "The image is not there",
+            "See which there are in the list of containers, or with gemra image list.",
+        ),
+        ImageError::NotSaved { .. } => (
+            Code::ImageFile,
+            "The image was not saved",
+            "Name another file, in a folder that you may write to and that has room for the whole image.",
+        ),
+        _ => (
+            Code::ImageFile,
+            "The image's file cannot be used",
+            "Name a file that Gemra, gemra image save or docker save has written, in a folder that you may use.",
+        ),
+    };
+    Failure::new(code, title, cause, action)
 }

@@ -18,11 +18,14 @@ pub(super) async fn find(order: &Order, news: &impl Fn(News)) -> Result<Engine, 
     news(News::Phase("Looking for the container engine".to_owned()));
     let found = order.surroundings.engine_of(order.workspace.path()).await;
     let engine = found.map_err(|error| Failure::from(&error))?;
-    let mut words = format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin());
-    if let Some(last) = another(order, &engine).await {
-        words.push_str(&format!("\nanother engine than last time: {} at {}", last.name, last.address));
-    }
-    news(News::Fact("Engine", words));
+    let words = format!("{} at {} ({})", engine.about().name, engine.address(), engine.origin());
+    news(News::Fact(
+        "Engine",
+        match another(order, &engine).await {
+            Some(last) => format!("{words}\nanother engine than last time: {} at {}", last.name, last.address),
+            None => words,
+        },
+    ));
     Ok(engine)
 }
 
