@@ -74,7 +74,6 @@ async fn what_becomes_of_one_does_not_disturb_the_other() {
     app.terminate().await;
     let took = began.elapsed();
     flip::assert_no_container(&home).await;
-    println!("a quit in mid-turn took {took:?}");
     assert!(took < QUIT + WINDOW, "it took {took:?}");
     drop(app);
     let all = conversations(&home.home().join(".claude"));

@@ -83,7 +83,8 @@ async fn what_no_question_preceded_is_written_down_in_every_mode() {
     choose(&mut follow, Mode::BypassPermissions).await;
     follow.turn("call Bash echo unasked").await;
     let (call, came) = last_two(&file, 8).await;
-    assert_eq!((&call["mode"], &call["why"]), (&json!("bypassPermissions"), &json!(["Bypass: nothing is asked"])));
+    let expected = (&json!("bypassPermissions"), &json!(["Bypass: nothing is asked"]));
+    assert_eq!((&call["mode"], &call["why"]), expected, "{call}");
     assert_eq!(came["result"], json!("unasked\n"), "{came}");
 
     // What the agent does not live to tell is there all the same.

@@ -505,3 +505,35 @@ async fn a_project_moves_into_an_engine_behind_ssh_and_comes_back() {
     let path = format!("{path}:{}", std::env::var("PATH").unwrap_or_default());
     moves_and_comes_back(Desk::new().env("DOCKER_HOST", &server.address(socket)).env("PATH", &path)).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quit_brings_back_first_what_was_written_there_and_says_so() {
+    const LARGE: u64 = 300 << 20;
+    let ours = Authority::new();
+    let port = serve(&ours, &["127.0.0.1"]).await;
+    let folder = certificates(&ours, Some(&ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth)));
+    let desk = Desk::new()
+        .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
+        .env("DOCKER_TLS_VERIFY", "1")
+        .env("DOCKER_CERT_PATH", folder.path().to_str().unwrap())
+        .dockerfile(&format!("FROM {BASE}"), "true");
+    let here = desk.workspace();
+    let mut moving = desk.open().await;
+    moving.enter().await;
+    moving.until("how it stands is told", |view| view.facts.iter().any(|(name, _)| name == "Files")).await;
+    assert!(moving.app().brings_back(), "it is known before anybody quits");
+    let agent = agents_container(&moving).await;
+    let script = format!("head -c {LARGE} /dev/zero >/workspace/large && printf last >/workspace/last");
+    see::exec(Engine::shared(), &agent, &["sh", "-c", &script]).await;
+    let mut window = moving.app().window();
+    let told = tokio::spawn(async move {
+        window.wait_for(|state| state.leaving.is_some()).await.map(|state| state.leaving.clone())
+    });
+    moving.app().quit().await;
+    let told = told.await.unwrap().unwrap().unwrap();
+    assert!(told.contains("another machine"), "what is waited for is shown: {told}");
+    assert_eq!(here.join("large").metadata().unwrap().len(), LARGE, "however long it takes");
+    assert_eq!(std::fs::read_to_string(here.join("last")).unwrap(), "last", "all of it is here");
+    assert!(!moving.app().brings_back(), "and nothing is left to bring");
+    moving.quit().await;
+}

@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     /// Longer than a test may take.
-    const LONG: Duration = Duration::from_secs(600);
+    const LONG: Duration = Duration::from_mins(10);
     const SHORT: Duration = Duration::from_millis(100);
 
     fn ladder(requests: &[StopRequest]) -> (mpsc::UnboundedSender<StopRequest>, Ladder) {

@@ -3,6 +3,7 @@
 //! Two agents never hold the conversation at once. The container is created and started while the host's agent
 //! leaves, but what it waits for, its secrets, is sent only when that agent has exited: see [`Gate`].
 
+mod limits;
 mod order;
 
 use std::time::{Duration, SystemTime};
@@ -17,7 +18,7 @@ use super::agent::{Leaving, Slot};
 use super::rebuild::Rebuild;
 use super::syncing::Syncing;
 use super::view::{BuildStep, ContainerView};
-use crate::container::run::{Phase, RunError};
+use crate::container::run::RunError;
 use crate::container::spec;
 use crate::container::state::{Effect, Event, State, step};
 use crate::failure::{Code, Failure};
@@ -28,10 +29,6 @@ use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
 use crate::trust::{Question, Reply};
 
-/// How long the engine, the container and the agent in it may take to start together.
-const STARTING: Duration = Duration::from_secs(90);
-/// How long the way back may take: the ladder's graces and the removal of the container.
-const STOPPING: Duration = Duration::from_secs(30);
 /// How much of the log is kept, in lines.
 const LOG_LINES: usize = 20_000;
 
@@ -296,20 +293,6 @@ impl Actor {
         }
     }
 
-    pub(super) fn on_container_too_slow(&mut self, entered: u32) {
-        if entered != self.flip.entered {
-            return;
-        }
-        let phase = self.flip.phase.clone().unwrap_or_else(|| "Moving the agent".to_owned());
-        let failure = Failure::new(
-            Code::Timeout,
-            "The container took too long",
-            format!("It did not get further than this: {phase}."),
-            "Look whether the engine still answers, then press Retry.",
-        );
-        self.drive(Event::Failed(failure));
-    }
-
     /// Ends everything of the container's, because the tab is being closed.
     pub(super) fn close_container(&mut self) {
         self.flip.wanted.cancel();
@@ -402,7 +385,7 @@ impl Actor {
             News::Step(step) => self.flip.step = Some(step),
             News::Asks(question, reply) => self.asks_for_trust(question, reply),
             News::Hurry(false) => self.forget_deadline(Deadline::Container(self.flip.entered)),
-            News::Hurry(true) => self.deadline(STARTING, Deadline::Container(self.flip.entered)),
+            News::Hurry(true) => self.deadline(limits::STARTING, Deadline::Container(self.flip.entered)),
             News::Log { reset, lines } => {
                 if reset {
                     self.flip.log.clear();
@@ -454,21 +437,13 @@ impl Actor {
         }
         match after {
             State::Starting => self.deadline(self.start_limit(), Deadline::Container(self.flip.entered)),
-            State::Stopping { .. } => self.deadline(STOPPING, Deadline::Container(self.flip.entered)),
+            State::Stopping { .. } => self.deadline(limits::STOPPING, Deadline::Container(self.flip.entered)),
             // The build has a watchdog of its own, because it may rightly take long.
             State::Off | State::Building { .. } | State::Running | State::Error { .. } => {}
         }
         for effect in effects {
             self.perform(effect);
         }
-    }
-
-    /// How long all of the start may take: as usual, but for what the settings say of the engine's part in it.
-    fn start_limit(&self) -> Duration {
-        let wished = self.surroundings.settings().wishes(self.workspace.path()).start_seconds;
-        let usual = Phase::Start.limit();
-        let start = wished.map_or(usual, |seconds| Duration::from_secs(seconds.into()));
-        STARTING + start.saturating_sub(usual)
     }
 
     fn perform(&mut self, effect: Effect) {

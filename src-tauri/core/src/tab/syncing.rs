@@ -34,7 +34,7 @@ impl Syncing {
 
     /// Nothing is kept the same any more: the agent has ended, or did not begin.
     pub(super) fn ends(&self) {
-        self.brings.send_if_modified(|brings| std::mem::take(brings));
+        self.brings.send_if_modified(std::mem::take);
     }
 }
 
