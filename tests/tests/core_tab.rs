@@ -86,6 +86,26 @@ async fn an_agent_that_dies_says_why_and_goes_on_after_retry() {
 }
 
 #[tokio::test]
+async fn a_tab_is_asked_what_a_container_above_it_has_written_before_its_agent_starts() {
+    let bench = Bench::new(&[]).await;
+    let root = bench.folder.path().canonicalize().unwrap();
+    // What a run leaves that is killed while a container can write to the folder around the project.
+    let above = serde_json::json!({"roots": [root.join("user")], "files": {}, "configs": [], "named": []});
+    std::fs::create_dir_all(root.join("home/guard")).unwrap();
+    std::fs::write(root.join("home/guard/left.json"), above.to_string()).unwrap();
+    let planted = root.join("user/project/.mcp.json");
+    std::fs::write(&planted, "{}").unwrap();
+    let (tab, page) = bench.tab().await;
+    tab.send(fresh(), "say hello".to_owned()).await;
+    let asked = page.wait("the question", |page| page.view()?.guard).await;
+    assert_eq!(asked.iter().map(|change| &change.path).collect::<Vec<_>>(), [&planted], "what is new is shown");
+    assert!(page.said().is_empty(), "no agent has started");
+    tab.answer_guard(false, None);
+    page.until("the answer", |page| page.said() == ["hello"]).await;
+    assert!(!planted.exists(), "it was taken away before");
+}
+
+#[tokio::test]
 async fn stop_interrupts_and_the_tab_goes_on() {
     let bench = Bench::new(&[]).await;
     let (tab, page) = bench.tab().await;

@@ -422,13 +422,13 @@ fn most_folders() -> usize {
     MOST.get()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(super) fn limit_to(folders: usize) {
     MOST.set(folders);
 }
 
 /// What is told of a folder that the system would not list. Tests run as root too, whom it refuses nothing.
-#[cfg(test)]
+#[cfg(all(test, unix))]
 pub(super) fn without_listing(root: &Path, folder: &Path, error: &std::io::Error) -> BTreeMap<PathBuf, Kept> {
     let roots = [root.to_path_buf()];
     let mut look = Look::new(&roots);
