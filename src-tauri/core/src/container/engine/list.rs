@@ -1,11 +1,13 @@
 //! The containers that an engine lists. Podman calls states what bollard does not know, for which it refuses the whole
-//! list; then the engine is asked once more, in plain words. It decides nothing by a state.
+//! list; then the engine is asked once more, in plain words, as others may ask it what bollard passes over. It decides
+//! nothing by a state.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -81,7 +83,12 @@ async fn plainly(
         // Writing to a text cannot fail.
         let _ = write!(encoded, "%{byte:02X}");
     }
-    let path = format!("/containers/json?all=true&size={sizes}&filters={encoded}");
+    let listed = asked(engine, &format!("/containers/json?all=true&size={sizes}&filters={encoded}")).await?;
+    listed.map(whatever_their_states).transpose()
+}
+
+/// What the engine answers to a plain question; `None` where there is no plain way to it.
+pub(crate) async fn asked<T: DeserializeOwned>(engine: &Engine, path: &str) -> std::io::Result<Option<T>> {
     let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
     let answer = match engine.address() {
         #[cfg(unix)]
@@ -108,7 +115,7 @@ async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &str) ->
     }
 }
 
-fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
+fn read<T: DeserializeOwned>(answer: &[u8]) -> std::io::Result<T> {
     let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
     let (head, body) = end.map_or((answer, &[][..]), |at| (&answer[..at], &answer[at + 4..]));
     let head = String::from_utf8_lossy(head);
@@ -116,10 +123,14 @@ fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
     if first.split(' ').nth(1) != Some("200") {
         return Err(std::io::Error::other(format!("the engine answered {first:?}")));
     }
-    let mut listed: Vec<Value> = serde_json::from_slice(body)?;
-    let known = listed.iter_mut().map(|one| {
+    Ok(serde_json::from_slice(body)?)
+}
+
+/// What is told of containers, with their states as the engine says them.
+fn whatever_their_states(listed: Vec<Value>) -> std::io::Result<Vec<Listed>> {
+    let known = listed.into_iter().map(|mut one| {
         let state = one.as_object_mut().and_then(|one| one.remove("State"));
-        let told: ContainerSummary = serde_json::from_value(one.take())?;
+        let told: ContainerSummary = serde_json::from_value(one)?;
         let state = state.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Listed { state, ..Listed::from(told) })
     });
@@ -134,12 +145,12 @@ mod tests {
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
         let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
             [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
-        let found = read(answer).unwrap();
+        let found = whatever_their_states(read(answer).unwrap()).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
         assert_eq!(found[0].told.size_rw, Some(7), "and what else is told: {found:?}");
-        let refused = read(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
+        let refused = read::<Value>(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
         assert!(refused.contains("500"), "{refused}");
-        assert!(read(b"").is_err(), "an answer that breaks off is none");
+        assert!(read::<Value>(b"").is_err(), "an answer that breaks off is none");
     }
 }
