@@ -10,6 +10,7 @@ pub mod follow;
 pub mod lab;
 pub mod registry;
 pub mod see;
+pub mod step;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

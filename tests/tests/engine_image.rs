@@ -6,7 +6,7 @@ use std::time::Duration;
 use gemra_core::container::image::{Builds, ImageError, Recipe, Source, Step};
 use gemra_core::failure::{Code, Failure};
 use tests::engine::lab::{self, Lab};
-use tests::engine::{BASE, Engine, see};
+use tests::engine::{BASE, Engine, see, step};
 
 /// Something that no build before had, so that no layer of this one is cached.
 fn unique() -> String {
@@ -105,12 +105,13 @@ async fn two_that_want_the_same_share_one_build() {
 #[tokio::test]
 async fn a_build_ends_when_the_last_has_left() {
     let lab = Lab::open().await;
-    let mark = format!("cancelled-{}", unique());
-    let source = lab.scripted(&format!("RUN echo {mark} && sleep 600"));
+    let podman = Engine::shared_is_podman().await;
+    let (mark, sleep) = (format!("cancelled-{}", unique()), step::sleep());
+    let source = lab.scripted(&format!("RUN echo {mark}; {sleep}; true"));
     let recipe = Recipe::of(lab.ingredients(source, (1000, 1000))).await.unwrap();
     let tag = recipe.tag();
     let builds = Builds::default();
-    let building = builds.image(&lab.engine, recipe);
+    let building = builds.image(&lab.engine, recipe.clone());
     let second = building.clone();
     let mut progress = building.progress();
     let limit = Duration::from_mins(1);
@@ -119,20 +120,35 @@ async fn a_build_ends_when_the_last_has_left() {
         .expect("the step begins")
         .expect("the build is under way");
     let running = async || {
+        // Podman lists no container of a step.
+        if podman {
+            return step::process(&sleep).is_some();
+        }
         let all =
             Engine::shared().api().list_containers(None::<bollard::query_parameters::ListContainersOptions>).await;
         all.unwrap().into_iter().any(|container| container.command.unwrap_or_default().contains(&mark))
     };
     let a_while = Duration::from_secs(20);
-    see::until("the engine shows the step's container", a_while, async || running().await.then_some(())).await;
+    see::until("the step runs", a_while, async || running().await.then_some(())).await;
     drop(building);
     assert!(second.progress().borrow().step.is_some(), "somebody still waits");
     let ended = tokio::time::timeout(Duration::from_secs(2), second.outcome()).await;
     assert!(ended.is_err() && running().await, "so it goes on: {ended:?}");
     drop(second);
-    see::until("the engine stops the step that nobody waits for", a_while, async || (!running().await).then_some(()))
-        .await;
+    if podman {
+        step::outlives_its_build(&sleep).await;
+    } else {
+        let stopped = async || (!running().await).then_some(());
+        see::until("the engine stops the step that nobody waits for", a_while, stopped).await;
+    }
     assert!(Engine::shared().api().inspect_image(&tag).await.is_err(), "and there is no image");
+    if podman {
+        // Nor is anything kept of what went on: whoever wants the image again has the step done again.
+        let again = builds.image(&lab.engine, recipe);
+        let id = see::until("the step runs again", limit, async || step::process(&sleep)).await;
+        tests::spawn::kill(id);
+        assert!(again.outcome().await.unwrap().built, "and then there is an image");
+    }
 }
 
 #[tokio::test]

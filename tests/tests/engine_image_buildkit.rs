@@ -10,7 +10,7 @@ use std::time::Duration;
 use gemra_core::container::image::{Builds, ImageError, Ingredients, Options, Recipe};
 use gemra_core::failure::{Code, Failure};
 use tests::engine::lab::{self, Lab};
-use tests::engine::{BASE, Engine, see};
+use tests::engine::{BASE, Engine, see, step};
 
 const LONG: Duration = Duration::from_mins(2);
 
@@ -131,8 +131,8 @@ async fn a_step_that_fails_is_named_with_its_code_and_its_last_words() {
 #[tokio::test]
 async fn a_build_by_buildkit_ends_when_nobody_waits() {
     let lab = Lab::open().await;
-    let mark = format!("cancelled-{}", unique());
-    let text = format!("FROM {BASE}\nRUN --mount=type=cache,target=/x echo {mark} && exec sleep 600.{}\n", 7);
+    let (mark, sleep) = (format!("cancelled-{}", unique()), step::sleep());
+    let text = format!("FROM {BASE}\nRUN --mount=type=cache,target=/x echo {mark}; {sleep}; true\n");
     let recipe = Recipe::of(lab.ingredients(lab.source(&text), (1000, 1000))).await.unwrap();
     let tag = recipe.tag();
     let building = Builds::default().image(&lab.engine, recipe);
@@ -143,17 +143,16 @@ async fn a_build_by_buildkit_ends_when_nobody_waits() {
         .await
         .expect("the step begins")
         .expect("the build is under way");
-    let sleeps = || {
-        let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        all.filter_map(|entry| std::fs::read(entry.path().join("cmdline")).ok())
-            .any(|line| String::from_utf8_lossy(&line).replace('\0', " ").trim() == "sleep 600.7")
-    };
+    let sleeps = || step::process(&sleep).is_some();
     // Where the engine runs on another machine, as in Docker Desktop, its processes are not to be seen.
     let seen = see::until("the step runs", LONG, async || sleeps().then_some(true));
     if rustix::process::geteuid().is_root() {
         assert!(seen.await, "the step's process is there");
     }
     drop(building);
-    see::until("the engine stops the step", LONG, async || (!sleeps()).then_some(())).await;
+    if Engine::shared_is_podman().await {
+        step::outlives_its_build(&sleep).await;
+    }
+    see::until("the step is over", LONG, async || (!sleeps()).then_some(())).await;
     assert!(Engine::shared().api().inspect_image(&tag).await.is_err(), "and there is no image");
 }

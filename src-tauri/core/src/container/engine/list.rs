@@ -83,8 +83,8 @@ async fn plainly(
         // Writing to a text cannot fail.
         let _ = write!(encoded, "%{byte:02X}");
     }
-    let path = format!("/containers/json?all=true&size={sizes}&filters={encoded}");
-    asked::<Vec<Value>>(engine, &path).await?.map(listed).transpose()
+    let listed = asked(engine, &format!("/containers/json?all=true&size={sizes}&filters={encoded}")).await?;
+    listed.map(whatever_their_states).transpose()
 }
 
 /// What the engine answers to a plain question; `None` where there is no plain way to it.
@@ -126,10 +126,11 @@ fn read<T: DeserializeOwned>(answer: &[u8]) -> std::io::Result<T> {
     Ok(serde_json::from_slice(body)?)
 }
 
-fn listed(mut all: Vec<Value>) -> std::io::Result<Vec<Listed>> {
-    let known = all.iter_mut().map(|one| {
+/// What is told of containers, with their states as the engine says them.
+fn whatever_their_states(listed: Vec<Value>) -> std::io::Result<Vec<Listed>> {
+    let known = listed.into_iter().map(|mut one| {
         let state = one.as_object_mut().and_then(|one| one.remove("State"));
-        let told: ContainerSummary = serde_json::from_value(one.take())?;
+        let told: ContainerSummary = serde_json::from_value(one)?;
         let state = state.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Listed { state, ..Listed::from(told) })
     });
@@ -144,12 +145,12 @@ mod tests {
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
         let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
             [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
-        let found = listed(read(answer).unwrap()).unwrap();
+        let found = whatever_their_states(read(answer).unwrap()).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
         assert_eq!(found[0].told.size_rw, Some(7), "and what else is told: {found:?}");
-        let refused = read::<Vec<Value>>(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
+        let refused = read::<Value>(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
         assert!(refused.contains("500"), "{refused}");
-        assert!(read::<Vec<Value>>(b"").is_err(), "an answer that breaks off is none");
+        assert!(read::<Value>(b"").is_err(), "an answer that breaks off is none");
     }
 }
