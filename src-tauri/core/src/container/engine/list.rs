@@ -7,9 +7,8 @@ use std::fmt::Write as _;
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Address, Engine, tls};
+use super::{Engine, plain};
 
 /// A container, whatever its state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -82,40 +81,10 @@ async fn plainly(
         let _ = write!(encoded, "%{byte:02X}");
     }
     let path = format!("/containers/json?all=true&size={sizes}&filters={encoded}");
-    let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
-    let answer = match engine.address() {
-        #[cfg(unix)]
-        Address::Unix(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
-        #[cfg(unix)]
-        Address::Ssh(_) => match engine.tunnel_socket() {
-            Some(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
-            None => return Ok(None),
-        },
-        Address::Tcp(host) => ask(tokio::net::TcpStream::connect(host).await?, &question).await?,
-        Address::Tls { host, certificates } => ask(tls::connect(host, certificates).await?, &question).await?,
-        _ => return Ok(None),
-    };
-    read(&answer).map(Some)
+    plain::get(engine, &path).await?.map(|body| read(&body)).transpose()
 }
 
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &str) -> std::io::Result<Vec<u8>> {
-    stream.write_all(question.as_bytes()).await?;
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer).await {
-        // Not everybody takes leave before going, as TLS wants it. An answer that breaks off cannot be read.
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error),
-        _ => Ok(answer),
-    }
-}
-
-fn read(answer: &[u8]) -> std::io::Result<Vec<Listed>> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let (head, body) = end.map_or((answer, &[][..]), |at| (&answer[..at], &answer[at + 4..]));
-    let head = String::from_utf8_lossy(head);
-    let first = head.lines().next().unwrap_or_default();
-    if first.split(' ').nth(1) != Some("200") {
-        return Err(std::io::Error::other(format!("the engine answered {first:?}")));
-    }
+fn read(body: &[u8]) -> std::io::Result<Vec<Listed>> {
     let mut listed: Vec<Value> = serde_json::from_slice(body)?;
     let known = listed.iter_mut().map(|one| {
         let state = one.as_object_mut().and_then(|one| one.remove("State"));
@@ -132,14 +101,10 @@ mod tests {
 
     #[test]
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
-        let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
-            [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
+        let answer = b"[{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
         let found = read(answer).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
         assert_eq!(found[0].told.size_rw, Some(7), "and what else is told: {found:?}");
-        let refused = read(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
-        assert!(refused.contains("500"), "{refused}");
-        assert!(read(b"").is_err(), "an answer that breaks off is none");
     }
 }
