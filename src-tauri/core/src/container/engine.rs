@@ -6,6 +6,7 @@ pub mod error;
 mod find;
 pub(crate) mod list;
 mod places;
+pub(crate) mod plain;
 pub mod quirks;
 mod ssh;
 pub mod survey;
@@ -15,6 +16,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bollard::errors::Error::IOError;
 use bollard::models::{SystemInfo, SystemVersion};
 use bollard::{API_DEFAULT_VERSION, Docker};
 
@@ -271,10 +273,16 @@ impl Engine {
         let asked =
             async { tokio::try_join!(question("its version", docker.version()), question("its state", docker.info())) };
         let (version, info) = asked.await.map_err(Refusal::Ill)?;
-        let about = Arc::new(About::read(&version, &info));
+        let about = Arc::new(About::read(&version, &info, false));
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
         let asked = Asked { at: Instant::now(), socket };
-        Ok(Self { docker, address, origin, about, asked, tunnel: tunnel.map(Arc::new) })
+        let mut engine = Self { docker, address, origin, about, asked, tunnel: tunnel.map(Arc::new) };
+        if engine.about.podman {
+            let says = async { plain::says_rootless(&engine).await.map_err(|err| IOError { err }) };
+            let rootless = question("whether it is rootless", says).await.map_err(Refusal::Ill)?;
+            engine.about = Arc::new(About::read(&version, &info, rootless));
+        }
+        Ok(engine)
     }
 
     /// True where what it said of itself still holds, if it answers at all.
@@ -480,12 +488,14 @@ fn in_bytes(address: &str) -> Option<String> {
 }
 
 impl About {
-    fn read(version: &SystemVersion, info: &SystemInfo) -> Self {
+    /// `rootless` is true where it says so otherwise than Docker does.
+    fn read(version: &SystemVersion, info: &SystemInfo, rootless: bool) -> Self {
         let components = version.components.as_deref().unwrap_or_default();
         let podman = components.iter().any(|component| component.name.contains("Podman"));
         let desktop = info.operating_system.as_deref().is_some_and(|system| system.contains("Docker Desktop"));
         let security = info.security_options.clone().unwrap_or_default();
         let has = |option: &str| security.iter().any(|line| line.contains(option));
+        let rootless = rootless || has("rootless");
         let cgroup = info.cgroup_version.map(|version| version.to_string()).unwrap_or_default();
         let number = version.version.as_deref().unwrap_or_default();
         // Distributions append their own suffix, which nobody needs to see.
@@ -501,11 +511,11 @@ impl About {
             podman,
             desktop,
             virtual_machine: quirks::is_virtual(info, quirks::kernel().as_deref()),
-            rootless: has("rootless"),
+            rootless,
             selinux: has("selinux"),
             cpus: info.ncpu.and_then(|count| u64::try_from(count).ok()).unwrap_or_default(),
             memory: info.mem_total.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or_default(),
-            limits: quirks::supported(info, has("rootless"), &cgroup),
+            limits: quirks::supported(info, rootless, &cgroup),
             cgroup,
             security,
         }

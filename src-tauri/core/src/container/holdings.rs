@@ -289,8 +289,8 @@ async fn remove(engine: &Engine, one: &Holding) -> Result<(), EngineError> {
 async fn volume_sizes(engine: &Engine) -> Result<HashMap<String, u64>, EngineError> {
     let asked = async {
         // Engines before Docker 28 tell them by another name, which bollard passes over.
-        match engine::list::asked::<Value>(engine, "/system/df").await {
-            Ok(Some(told)) => return sizes(&told),
+        match engine::plain::get(engine, "/system/df").await {
+            Ok(Some(told)) => return sizes(&serde_json::from_slice(&told).unwrap_or_default()),
             Ok(None) => {}
             Err(error) => tracing::debug!(%error, "the engine does not tell sizes"),
         }

@@ -6,22 +6,25 @@ pub(in super::super) const USER: u32 = 4242;
 
 /// Runs as root in mounts and processes of its own. The user has an entry and further ids only in copies of the
 /// machine's files, and finds the devices that a desktop system opens to everybody. The data lie where the user can get
-/// through to.
+/// through to, and at the same path each time, because Podman's name their own.
 pub(super) const SCRIPT: &str = r#"
 set -eu
 data="$1"; run="$2"; kind="$3"; user=4242; name=gemra-rootless
 mount --make-rshared /
-mkdir "$run/home" "$run/own" "$run/runtime"
-chown "$user:$user" "$data" "$run/runtime"
-chmod 700 "$run/runtime"
-mount --bind "$data" "$run/home"
+home=/mnt
+mount --bind "$data" "$home"
+mkdir "$run/own"
 mount -t tmpfs -o mode=755 tmpfs "$run/own"
+# What a run before has left there says that its containers run.
+rm -rf "$home/runtime"
+mkdir -m 700 "$home/runtime"
+chown "$user:$user" "$home" "$home/runtime"
 for file in passwd group subuid subgid; do
     [ -e "/etc/$file" ] || : >"/etc/$file"
     cp "/etc/$file" "$run/own/$file"
     chmod 644 "$run/own/$file"
 done
-echo "$name:x:$user:$user::$run/home:/bin/sh" >>"$run/own/passwd"
+echo "$name:x:$user:$user::$home:/bin/sh" >>"$run/own/passwd"
 echo "$name:x:$user:" >>"$run/own/group"
 echo "$name:2000000:65536" | tee -a "$run/own/subuid" >>"$run/own/subgid"
 for file in passwd group subuid subgid; do
@@ -66,6 +69,6 @@ podman-rootless)
 esac
 echo "rootless: it ended with $?"
 START
-setpriv --reuid="$user" --regid="$user" --clear-groups env -i HOME="$run/home" XDG_RUNTIME_DIR="$run/runtime" \
+setpriv --reuid="$user" --regid="$user" --clear-groups env -i HOME="$home" XDG_RUNTIME_DIR="$home/runtime" \
     PATH="$PATH" sh "$run/own/start" "$kind" "$run" || echo "rootless: it ended"
 "#;

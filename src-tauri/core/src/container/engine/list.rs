@@ -1,17 +1,14 @@
 //! The containers that an engine lists. Podman calls states what bollard does not know, for which it refuses the whole
-//! list; then the engine is asked once more, in plain words, as others may ask it what bollard passes over. It decides
-//! nothing by a state.
+//! list; then the engine is asked once more, in plain words. It decides nothing by a state.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use bollard::models::ContainerSummary;
 use bollard::query_parameters::ListContainersOptionsBuilder;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-use super::{Address, Engine, quirks, tls};
+use super::{Engine, plain, quirks};
 
 /// A container, whatever its state.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,54 +80,15 @@ async fn plainly(
         // Writing to a text cannot fail.
         let _ = write!(encoded, "%{byte:02X}");
     }
-    let listed = asked(engine, &format!("/containers/json?all=true&size={sizes}&filters={encoded}")).await?;
-    listed.map(whatever_their_states).transpose()
+    let path = format!("/containers/json?all=true&size={sizes}&filters={encoded}");
+    plain::get(engine, &path).await?.map(|body| read(&body)).transpose()
 }
 
-/// What the engine answers to a plain question; `None` where there is no plain way to it.
-pub(crate) async fn asked<T: DeserializeOwned>(engine: &Engine, path: &str) -> std::io::Result<Option<T>> {
-    let question = format!("GET {path} HTTP/1.0\r\nHost: engine\r\n\r\n");
-    let answer = match engine.address() {
-        #[cfg(unix)]
-        Address::Unix(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
-        #[cfg(unix)]
-        Address::Ssh(_) => match engine.tunnel_socket() {
-            Some(path) => ask(tokio::net::UnixStream::connect(path).await?, &question).await?,
-            None => return Ok(None),
-        },
-        Address::Tcp(host) => ask(tokio::net::TcpStream::connect(host).await?, &question).await?,
-        Address::Tls { host, certificates } => ask(tls::connect(host, certificates).await?, &question).await?,
-        _ => return Ok(None),
-    };
-    read(&answer).map(Some)
-}
-
-async fn ask(mut stream: impl AsyncRead + AsyncWrite + Unpin, question: &str) -> std::io::Result<Vec<u8>> {
-    stream.write_all(question.as_bytes()).await?;
-    let mut answer = Vec::new();
-    match stream.read_to_end(&mut answer).await {
-        // Not everybody takes leave before going, as TLS wants it. An answer that breaks off cannot be read.
-        Err(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => Err(error),
-        _ => Ok(answer),
-    }
-}
-
-fn read<T: DeserializeOwned>(answer: &[u8]) -> std::io::Result<T> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let (head, body) = end.map_or((answer, &[][..]), |at| (&answer[..at], &answer[at + 4..]));
-    let head = String::from_utf8_lossy(head);
-    let first = head.lines().next().unwrap_or_default();
-    if first.split(' ').nth(1) != Some("200") {
-        return Err(std::io::Error::other(format!("the engine answered {first:?}")));
-    }
-    Ok(serde_json::from_slice(body)?)
-}
-
-/// What is told of containers, with their states as the engine says them.
-fn whatever_their_states(listed: Vec<Value>) -> std::io::Result<Vec<Listed>> {
-    let known = listed.into_iter().map(|mut one| {
+fn read(body: &[u8]) -> std::io::Result<Vec<Listed>> {
+    let mut listed: Vec<Value> = serde_json::from_slice(body)?;
+    let known = listed.iter_mut().map(|one| {
         let state = one.as_object_mut().and_then(|one| one.remove("State"));
-        let told: ContainerSummary = serde_json::from_value(one)?;
+        let told: ContainerSummary = serde_json::from_value(one.take())?;
         let state = state.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned();
         Ok(Listed { state, ..Listed::from(told) })
     });
@@ -143,14 +101,10 @@ mod tests {
 
     #[test]
     fn a_state_that_nobody_knows_is_no_reason_to_know_nothing() {
-        let answer = b"HTTP/1.0 200 OK\r\nServer: Libpod/4.3.1\r\n\r\n\
-            [{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
-        let found = whatever_their_states(read(answer).unwrap()).unwrap();
+        let answer = b"[{\"Id\":\"a\",\"Names\":[\"/gemra-x\"],\"Labels\":{\"l\":\"1\"},\"State\":\"stopped\",\"Status\":\"\",\"SizeRw\":7}]";
+        let found = read(answer).unwrap();
         assert_eq!((found[0].id.as_str(), found[0].state.as_str()), ("a", "stopped"), "{found:?}");
         assert_eq!(found[0].labels.get("l").map(String::as_str), Some("1"), "{found:?}");
         assert_eq!(found[0].told.size_rw, Some(7), "and what else is told: {found:?}");
-        let refused = read::<Value>(b"HTTP/1.0 500 Internal Server Error\r\n\r\nno").unwrap_err().to_string();
-        assert!(refused.contains("500"), "{refused}");
-        assert!(read::<Value>(b"").is_err(), "an answer that breaks off is none");
     }
 }
