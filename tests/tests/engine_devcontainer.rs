@@ -280,7 +280,7 @@ async fn a_projects_own_wishes_are_asked_about_where_they_widen() {
     let instructions = format!("FROM {BASE}\nRUN echo {}\n", unique());
     let desk = Desk::new().dockerfile(&instructions, "true").file(
         ".gemra.json",
-        r#"{"pids": 5000, "shmMb": 64, "restartAfterCrash": true, "hostMode": "bypassPermissions"}"#,
+        r#"{"pids": 5000, "shmMb": 64, "restartAfterCrash": true, "hostMode": "bypassPermissions", "fromTheFuture": 1}"#,
     );
     let mut moving = desk.open().await;
     let asked = moving.asked().await;
@@ -289,6 +289,7 @@ async fn a_projects_own_wishes_are_asked_about_where_they_widen() {
     let view = moving.answer(Decision::Without).await;
     running(&view);
     assert!(fact(&view, "Not applied").contains("hostMode"), "what is not the project's to say is told");
+    assert!(fact(&view, "Not applied").contains("fromTheFuture"), "so is what Gemra does not know");
     moving.quit().await;
 }
 

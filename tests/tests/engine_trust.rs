@@ -1,6 +1,9 @@
 //! What of a project is built, and what of it was allowed, at a real engine: a build that has more than its container is
 //! asked about with all that it runs, and nothing else is built. And what a project changes while a container runs.
 
+// The whole file is a test, its functions that are not marked so as well.
+#![allow(clippy::unwrap_used)]
+
 use gemra_core::container::state::State;
 use gemra_core::failure::Code;
 use gemra_core::settings::container::NetworkChoice;

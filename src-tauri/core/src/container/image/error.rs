@@ -200,45 +200,16 @@ impl From<&ImageError> for Failure {
                 cause,
                 "Mend the line that it names, then press Retry.",
             ),
-            ImageError::BaseUnreachable { .. } => Self::new(
-                Code::BaseUnreachable,
-                "The base image could not be fetched",
-                cause,
-                "Check the network, the image's name and the engine's proxy, then press Retry.",
-            ),
-            ImageError::NeedsLogin { registry, .. } => {
-                // The usual registry needs no name.
-                let name = if registry == "docker.io" { String::new() } else { format!(" {registry}") };
-                Self::new(
-                    Code::BaseUnreachable,
-                    "The registry wants a login",
-                    cause,
-                    format!("Run `docker login{name}` or `podman login{name}` in a terminal, or correct the image's name; then press Retry."),
-                )
-            }
+            ImageError::BaseUnreachable { .. }
+            | ImageError::NeedsLogin { .. }
+            | ImageError::Offline { .. }
+            | ImageError::OfflineUnknown { .. }
+            | ImageError::NoFrontend { .. } => not_fetched(error, cause),
             ImageError::NeedsBuildkit { .. } => Self::new(
                 Code::NeedsBuildkit,
                 "The Dockerfile needs BuildKit",
                 cause,
                 "Use a newer engine, or write that line without it; then press Retry.",
-            ),
-            ImageError::Offline { .. } => Self::new(
-                Code::BaseUnreachable,
-                "An image is not on this machine",
-                cause,
-                "Load it from a file with gemra image load, or allow fetching in the settings; then press Retry.",
-            ),
-            ImageError::OfflineUnknown { .. } => Self::new(
-                Code::BaseUnreachable,
-                "An image's name is not known before the build",
-                cause,
-                "Write the name out in that line, or allow fetching in the settings; then press Retry.",
-            ),
-            ImageError::NoFrontend { .. } => Self::new(
-                Code::NeedsBuildkit,
-                "The Dockerfile's frontend could not be fetched",
-                cause,
-                "Check the network and the engine's proxy, use Docker 23 or newer, or write that line without it; then press Retry.",
             ),
             ImageError::Platform { .. } => Self::new(
                 Code::BuildFailed,
@@ -317,6 +288,41 @@ fn carried(error: &ImageError, cause: String) -> Failure {
             Code::ImageFile,
             "The image's file cannot be used",
             "Name a file that Gemra, gemra image save or docker save has written, in a folder that you may use.",
+        ),
+    };
+    Failure::new(code, title, cause, action)
+}
+
+/// An image that has to be fetched is not.
+fn not_fetched(error: &ImageError, cause: String) -> Failure {
+    let (code, title, action) = match error {
+        ImageError::NeedsLogin { registry, .. } => {
+            // The usual registry needs no name.
+            let name = if registry == "docker.io" { String::new() } else { format!(" {registry}") };
+            let action = format!(
+                "Run `docker login{name}` or `podman login{name}` in a terminal, or correct the image's name; then press Retry."
+            );
+            return Failure::new(Code::BaseUnreachable, "The registry wants a login", cause, action);
+        }
+        ImageError::Offline { .. } => (
+            Code::BaseUnreachable,
+            "An image is not on this machine",
+            "Load it from a file with gemra image load, or allow fetching in the settings; then press Retry.",
+        ),
+        ImageError::OfflineUnknown { .. } => (
+            Code::BaseUnreachable,
+            "An image's name is not known before the build",
+            "Write the name out in that line, or allow fetching in the settings; then press Retry.",
+        ),
+        ImageError::NoFrontend { .. } => (
+            Code::NeedsBuildkit,
+            "The Dockerfile's frontend could not be fetched",
+            "Check the network and the engine's proxy, use Docker 23 or newer, or write that line without it; then press Retry.",
+        ),
+        _ => (
+            Code::BaseUnreachable,
+            "The base image could not be fetched",
+            "Check the network, the image's name and the engine's proxy, then press Retry.",
         ),
     };
     Failure::new(code, title, cause, action)

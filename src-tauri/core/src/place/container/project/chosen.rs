@@ -119,20 +119,21 @@ impl Chosen {
         let of_file = self.devcontainer().and_then(|one| one.properties.build.as_ref()).map(|build| &build.args);
         let mut arguments: BTreeMap<String, String> = asked.build_args.clone().unwrap_or_default();
         arguments.extend(of_file.cloned().unwrap_or_default());
-        let mut value = "is built as root with this machine's network, which the container does not have".to_owned();
+        let mut value =
+            vec!["is built as root with this machine's network, which the container does not have".to_owned()];
         if !files.paths.is_empty() {
             let named: Vec<String> = files.paths.iter().take(NAMED).map(|path| path.display().to_string()).collect();
             let more = files.paths.len().saturating_sub(NAMED);
             let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-            value.push_str(&format!("\nwith these files of the project: {}{more}", named.join(", ")));
+            value.push(format!("with these files of the project: {}{more}", named.join(", ")));
         }
         if !arguments.is_empty() {
             // Values may come from this machine's environment.
             let names: Vec<&str> = arguments.keys().map(String::as_str).collect();
-            value.push_str(&format!("\nwith values for {}", names.join(", ")));
+            value.push(format!("with values for {}", names.join(", ")));
         }
         let file = source.file().map_or_else(String::new, |file| name(workspace, &file));
-        let item = Widening { key: "build".to_owned(), value, file, text: Some(source.text.clone()) };
+        let item = Widening { key: "build".to_owned(), value: value.join("\n"), file, text: Some(source.text.clone()) };
         let mut contents = vec![source.text.clone().into_bytes(), files.digest.clone()];
         contents.push(target.unwrap_or_default().as_bytes().to_vec());
         contents.extend(arguments.into_iter().flat_map(|(name, value)| [name.into_bytes(), value.into_bytes()]));
