@@ -5,93 +5,19 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use gemra_core::container::engine::{Engine as CoreEngine, EngineError, SshError};
 use gemra_core::container::state::State;
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tests::engine::desk::{Desk, Moving, fact};
+use tests::engine::far::{Authority, Purpose, certificates, serve};
 use tests::engine::{BASE, Engine, see};
 use tests::spawn;
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 const SOON: Duration = Duration::from_mins(1);
-
-/// An authority, and what it has signed.
-struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate, and its key.
-type Signed = (rcgen::Certificate, KeyPair);
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = parameters.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(parameters, key) }
-    }
-
-    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Signed {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
-        parameters.extended_key_usages.push(purpose);
-        (parameters.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-}
-
-/// The folder that `DOCKER_CERT_PATH` names.
-fn certificates(authority: &Authority, client: Option<&Signed>) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), authority.certificate.pem()).unwrap();
-    if let Some((certificate, key)) = client {
-        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-    }
-    folder
-}
-
-/// Serves the shared engine behind TLS to whom `authority` has signed, and gives the port.
-async fn serve(authority: &Authority, names: &[&str]) -> u16 {
-    let (certificate, key) = authority.sign(names, ExtendedKeyUsagePurpose::ServerAuth);
-    let mut trusted = RootCertStore::empty();
-    trusted.add(CertificateDer::from(authority.certificate.der().to_vec())).unwrap();
-    let verifier = WebPkiClientVerifier::builder(Arc::new(trusted)).build().unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let socket = Engine::shared().address().strip_prefix("unix://").unwrap().to_owned();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, socket) = (acceptor.clone(), socket.clone());
-            tokio::spawn(async move { pass_on(acceptor, stream, &socket).await });
-        }
-    });
-    port
-}
-
-async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, socket: &str) {
-    let Ok(mut stream) = acceptor.accept(stream).await else { return };
-    if let Ok(mut engine) = UnixStream::connect(socket).await {
-        let _ = tokio::io::copy_bidirectional(&mut stream, &mut engine).await;
-    }
-}
 
 async fn find(port: u16, folder: &Path) -> Result<CoreEngine, EngineError> {
     let host = format!("tcp://127.0.0.1:{port}");
@@ -110,8 +36,8 @@ fn code(error: &EngineError) -> Code {
 async fn an_engine_behind_tls_is_found_where_each_side_knows_the_other() {
     let (ours, strange) = (Authority::new(), Authority::new());
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
-    let stranger = strange.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
+    let stranger = strange.sign(&["me"], Purpose::ClientAuth);
 
     let folder = certificates(&ours, Some(&client));
     let engine = find(port, folder.path()).await.unwrap();
@@ -313,7 +239,7 @@ async fn moves_and_comes_back(desk: Desk) {
     assert_eq!((conflict.path.as_str(), read("both").as_str()), ("both", "mine"), "mine is not overwritten");
     let theirs = std::fs::read_to_string(conflict.theirs.as_ref().unwrap()).unwrap();
     assert_eq!(theirs, "theirs", "and theirs is kept beside");
-    moving.answer_conflict("both", true);
+    moving.answer_conflict(&here, "both", true);
     moving.until("it is answered", |view| view.conflicts.is_empty()).await;
     assert_eq!(read("both"), "theirs", "as chosen");
 
@@ -336,7 +262,7 @@ async fn agents_container(moving: &Moving) -> String {
 async fn a_project_moves_into_an_engine_behind_tls_and_comes_back() {
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
     let folder = certificates(&ours, Some(&client));
     let desk = Desk::new()
         .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))

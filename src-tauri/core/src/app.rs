@@ -234,8 +234,11 @@ impl App {
             tab
         };
         self.refresh();
-        closed.close().await;
+        let left = closed.close().await;
         self.open().closing.retain(|tab| !Arc::ptr_eq(tab, &closed));
+        if let Some(failure) = left {
+            self.report(failure);
+        }
     }
 
     /// Moves a tab to another place in the bar.
@@ -359,7 +362,7 @@ impl App {
         let failed = |error: EngineError| Failure::from(&error);
         let chosen: Vec<Holding> =
             holdings::all(&engine).await.map_err(failed)?.into_iter().filter(|one| shown.contains(&one.id)).collect();
-        holdings::prune(&engine, &chosen).await.map_err(failed)
+        holdings::prune(&engine, &chosen, |volume| self.surroundings.needs(volume)).await.map_err(failed)
     }
 
     /// The user has read a problem. A tab that could not be taken up is not tried again at the next start.
@@ -438,8 +441,10 @@ impl App {
             std::mem::take(&mut open.tabs).into_iter().map(|(_, tab)| tab).chain(closing).collect()
         };
         let all = futures_util::future::join_all(tabs.iter().map(|tab| tab.close()));
-        if tokio::time::timeout(QUIT, all).await.is_err() {
-            tracing::warn!("not every tab ended in time");
+        match tokio::time::timeout(QUIT, all).await {
+            // There is no window any more that could say so.
+            Ok(left) => left.iter().flatten().for_each(|left| tracing::warn!(cause = left.cause, "{}", left.title)),
+            Err(_) => tracing::warn!("not every tab ended in time"),
         }
         self.surroundings.clear_instance().await;
         self.surroundings.projects().written().await;

@@ -3,6 +3,7 @@
 
 mod actor;
 mod agent;
+mod cleaning;
 mod flip;
 mod guarding;
 mod install;
@@ -26,6 +27,7 @@ use crate::agent::claude::history::Said;
 use crate::agent::{Choice, Mode};
 use crate::app::Surroundings;
 use crate::container::held::Held;
+use crate::failure::Failure;
 use crate::record::Run;
 use crate::stream::Sink;
 use crate::transcript::{Entry, EntryId};
@@ -138,6 +140,7 @@ pub(crate) enum Message {
         fresh: bool,
     },
     AnswerConflict {
+        root: PathBuf,
         path: String,
         theirs: bool,
     },
@@ -157,7 +160,7 @@ pub(crate) enum Message {
         title: String,
     },
     Close {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Option<Failure>>,
     },
     /// From a task of the tab's own.
     Done(actor::Done),
@@ -264,9 +267,10 @@ impl Tab {
         self.tell(Message::AnswerTrust { decision });
     }
 
-    /// Chooses between the two versions of a file that has changed here and in the container.
-    pub fn answer_conflict(&self, path: String, theirs: bool) {
-        self.tell(Message::AnswerConflict { path, theirs });
+    /// Chooses between the two versions of a file that has changed here and in the container, by the folder that is
+    /// kept the same and the path below it.
+    pub fn answer_conflict(&self, root: PathBuf, path: String, theirs: bool) {
+        self.tell(Message::AnswerConflict { root, path, theirs });
     }
 
     /// Changes the model.
@@ -299,9 +303,9 @@ impl Tab {
         self.tell(Message::Rename { title });
     }
 
-    /// Ends the agent, its container and the tab; resolves when nothing of it is left.
-    pub async fn close(&self) {
-        self.ask(|reply| Message::Close { reply }).await;
+    /// Ends the agent, its container and the tab; resolves when nothing of it is left, or with why something is.
+    pub async fn close(&self) -> Option<Failure> {
+        self.ask(|reply| Message::Close { reply }).await.flatten()
     }
 
     fn tell(&self, message: Message) {
