@@ -149,8 +149,14 @@ pub(crate) async fn answer_trust(app: State<'_, Arc<App>>, tab: String, decision
 }
 
 #[tauri::command]
-pub(crate) async fn answer_conflict(app: State<'_, Arc<App>>, tab: String, path: String, theirs: bool) -> Answer<()> {
-    find(&app, tab).map(|tab| tab.answer_conflict(path, theirs))
+pub(crate) async fn answer_conflict(
+    app: State<'_, Arc<App>>,
+    tab: String,
+    root: String,
+    path: String,
+    theirs: bool,
+) -> Answer<()> {
+    find(&app, tab).map(|tab| tab.answer_conflict(root.into(), path, theirs))
 }
 
 #[tauri::command]

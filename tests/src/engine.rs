@@ -6,6 +6,7 @@
 mod base;
 mod daemon;
 pub mod desk;
+pub mod far;
 pub mod follow;
 pub mod lab;
 pub mod registry;

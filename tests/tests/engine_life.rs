@@ -435,10 +435,10 @@ async fn what_is_held_is_listed_and_only_what_is_ours_and_unused_goes() {
     let mine: Vec<_> =
         all.iter().filter(|one| [tag(&used), tag(&unused), shared.clone()].contains(&one.name)).cloned().collect();
     assert_eq!(mine.len(), 3, "they were listed: {mine:?}");
-    let pruned = holdings::prune(&lab.engine, &mine).await.unwrap();
+    let pruned = holdings::prune(&lab.engine, &mine, |_| None).await.unwrap();
     let names: Vec<_> = pruned.removed.iter().map(|one| one.name.clone()).collect();
     assert_eq!((names, pruned.stayed), (vec![tag(&unused)], vec![]), "what is used stays");
-    let pruned = holdings::clean_volumes(&lab.engine, &mark).await.unwrap();
+    let pruned = holdings::clean_volumes(&lab.engine, &mark, |_| None).await.unwrap();
     assert_eq!(pruned.removed.iter().map(|one| one.name.clone()).collect::<Vec<_>>(), [own], "the project's own");
     api.inspect_volume(&strange).await.expect("somebody's volume is somebody's");
     api.remove_volume(&strange, None::<bollard::query_parameters::RemoveVolumeOptions>).await.unwrap();

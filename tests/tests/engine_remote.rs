@@ -18,130 +18,17 @@ use gemra_core::container::{holdings, sweep};
 use gemra_core::environment::Environment;
 use gemra_core::failure::{Code, Failure};
 use gemra_core::settings::container::NetworkChoice;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 use tests::engine::desk::{Desk, Moving, fact};
+use tests::engine::far::{Authority, Purpose, Saying, certificates, serve, serve_saying};
 use tests::engine::lab::Lab;
 use tests::engine::{BASE, Engine, see};
 use tests::spawn;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
 const SOON: Duration = Duration::from_mins(1);
 
-/// An authority, and what it has signed.
-struct Authority {
-    certificate: rcgen::Certificate,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-/// A certificate, and its key.
-type Signed = (rcgen::Certificate, KeyPair);
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(Vec::new()).unwrap();
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = parameters.self_signed(&key).unwrap();
-        Self { certificate, issuer: Issuer::new(parameters, key) }
-    }
-
-    fn sign(&self, names: &[&str], purpose: ExtendedKeyUsagePurpose) -> Signed {
-        let key = KeyPair::generate().unwrap();
-        let mut parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
-        parameters.extended_key_usages.push(purpose);
-        (parameters.signed_by(&key, &self.issuer).unwrap(), key)
-    }
-}
-
-/// The folder that `DOCKER_CERT_PATH` names.
-fn certificates(authority: &Authority, client: Option<&Signed>) -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("ca.pem"), authority.certificate.pem()).unwrap();
-    if let Some((certificate, key)) = client {
-        std::fs::write(folder.path().join("cert.pem"), certificate.pem()).unwrap();
-        std::fs::write(folder.path().join("key.pem"), key.serialize_pem()).unwrap();
-    }
-    folder
-}
-
-/// What an engine says, and what is passed on for it: as long, so that what counts its letters stays true.
-type Saying = (&'static [u8], &'static [u8]);
 /// Another state for a container that was made.
 const STOPPED: Saying = (br#""State":"created""#, br#""State":"stopped""#);
-
-/// Serves the shared engine behind TLS to whom `authority` has signed, and gives the port.
-async fn serve(authority: &Authority, names: &[&str]) -> u16 {
-    serve_saying(authority, names, None).await
-}
-
-/// The same, with other words for some.
-async fn serve_saying(authority: &Authority, names: &[&str], saying: Option<Saying>) -> u16 {
-    let (certificate, key) = authority.sign(names, ExtendedKeyUsagePurpose::ServerAuth);
-    let mut trusted = RootCertStore::empty();
-    trusted.add(CertificateDer::from(authority.certificate.der().to_vec())).unwrap();
-    let verifier = WebPkiClientVerifier::builder(Arc::new(trusted)).build().unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let config = ServerConfig::builder()
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![CertificateDer::from(certificate.der().to_vec())], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let socket = Engine::shared().address().strip_prefix("unix://").unwrap().to_owned();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let (acceptor, socket) = (acceptor.clone(), socket.clone());
-            tokio::spawn(async move { pass_on(acceptor, stream, &socket, saying).await });
-        }
-    });
-    port
-}
-
-async fn pass_on(acceptor: TlsAcceptor, stream: TcpStream, socket: &str, saying: Option<Saying>) {
-    let Ok(mut stream) = acceptor.accept(stream).await else { return };
-    let Ok(mut engine) = UnixStream::connect(socket).await else { return };
-    let Some(saying) = saying else {
-        let _ = tokio::io::copy_bidirectional(&mut stream, &mut engine).await;
-        return;
-    };
-    let (mut asked, mut answered) = tokio::io::split(stream);
-    let (mut answers, mut asks) = engine.into_split();
-    let asking = async {
-        let _ = tokio::io::copy(&mut asked, &mut asks).await;
-        let _ = asks.shutdown().await;
-    };
-    let answering = async {
-        let mut kept = Vec::new();
-        while answers.read_buf(&mut kept).await.is_ok_and(|read| read > 0) {
-            let whole = said_otherwise(&mut kept, saying);
-            if answered.write_all(&kept[..whole]).await.is_err() || answered.flush().await.is_err() {
-                return;
-            }
-            kept.drain(..whole);
-        }
-        let _ = answered.write_all(&kept).await;
-        let _ = answered.shutdown().await;
-    };
-    tokio::join!(asking, answering);
-}
-
-/// Puts the other words in their places, and gives how much of it can go: at its end the words may have begun.
-fn said_otherwise(text: &mut [u8], (words, others): Saying) -> usize {
-    for at in 0..text.len().saturating_sub(words.len() - 1) {
-        if text[at..].starts_with(words) {
-            text[at..at + words.len()].copy_from_slice(others);
-        }
-    }
-    let begun = (1..words.len()).rev().find(|&length| text.ends_with(&words[..length]));
-    text.len() - begun.unwrap_or(0)
-}
 
 async fn find(port: u16, folder: &Path) -> Result<CoreEngine, EngineError> {
     let host = format!("tcp://127.0.0.1:{port}");
@@ -160,8 +47,8 @@ fn code(error: &EngineError) -> Code {
 async fn an_engine_behind_tls_is_found_where_each_side_knows_the_other() {
     let (ours, strange) = (Authority::new(), Authority::new());
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
-    let stranger = strange.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
+    let stranger = strange.sign(&["me"], Purpose::ClientAuth);
 
     let folder = certificates(&ours, Some(&client));
     let engine = find(port, folder.path()).await.unwrap();
@@ -191,7 +78,7 @@ async fn behind_tls_containers_are_listed_and_removed_whatever_their_state_is_ca
     let image = lab.agent_image().await;
     let ours = Authority::new();
     let port = serve_saying(&ours, &["127.0.0.1"], Some(STOPPED)).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
     let folder = certificates(&ours, Some(&client));
     let engine = find(port, folder.path()).await.unwrap();
 
@@ -394,7 +281,7 @@ async fn moves_and_comes_back(desk: Desk) {
     assert_eq!((conflict.path.as_str(), read("both").as_str()), ("both", "mine"), "mine is not overwritten");
     let theirs = std::fs::read_to_string(conflict.theirs.as_ref().unwrap()).unwrap();
     assert_eq!(theirs, "theirs", "and theirs is kept beside");
-    moving.answer_conflict("both", true);
+    moving.answer_conflict(&here, "both", true);
     moving.until("it is answered", |view| view.conflicts.is_empty()).await;
     assert_eq!(read("both"), "theirs", "as chosen");
 
@@ -429,7 +316,7 @@ fn api(word: &'static str) -> (u16, Arc<AtomicUsize>) {
 async fn an_api_of_this_machines_loopback_is_carried_to_an_engine_elsewhere() {
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
     let folder = certificates(&ours, Some(&client));
     let (api, count) = api("carried");
     let script = "echo at $ANTHROPIC_BASE_URL; node -e '
@@ -487,7 +374,7 @@ async fn agents_container(moving: &Moving) -> String {
 async fn a_project_moves_into_an_engine_behind_tls_and_comes_back() {
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let client = ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth);
+    let client = ours.sign(&["me"], Purpose::ClientAuth);
     let folder = certificates(&ours, Some(&client));
     let desk = Desk::new()
         .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
@@ -511,7 +398,7 @@ async fn a_quit_brings_back_first_what_was_written_there_and_says_so() {
     const LARGE: u64 = 300 << 20;
     let ours = Authority::new();
     let port = serve(&ours, &["127.0.0.1"]).await;
-    let folder = certificates(&ours, Some(&ours.sign(&["me"], ExtendedKeyUsagePurpose::ClientAuth)));
+    let folder = certificates(&ours, Some(&ours.sign(&["me"], Purpose::ClientAuth)));
     let desk = Desk::new()
         .env("DOCKER_HOST", &format!("tcp://127.0.0.1:{port}"))
         .env("DOCKER_TLS_VERIFY", "1")

@@ -5,8 +5,10 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use gemra_core::container::sweep;
+use sha2::{Digest as _, Sha256};
+use tests::engine::desk::Desk;
 use tests::engine::lab::{self, Lab, ask};
-use tests::engine::{Engine, see};
+use tests::engine::{BASE, Engine, see};
 use tests::spawn;
 
 const SOON: Duration = Duration::from_mins(1);
@@ -84,8 +86,8 @@ async fn a_gemra_that_is_killed_takes_its_container_along() {
 }
 
 /// A container that the engine lists under this instance, made as a start of Gemra makes it.
-async fn make(lab: &Lab, image: &str, name: &str) {
-    let labels = [("dev.gemra.managed", "1"), ("dev.gemra.instance", lab.instance.as_str())];
+async fn make(instance: &str, image: &str, name: &str) {
+    let labels = [("dev.gemra.managed", "1"), ("dev.gemra.instance", instance)];
     let body = bollard::models::ContainerCreateBody {
         image: Some(image.to_owned()),
         labels: Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into()),
@@ -120,15 +122,15 @@ async fn a_container_that_appears_after_the_kill_is_removed_too() {
         see::until(what, SOON, async || see::containers(Engine::shared(), &lab.label()).await.is_empty().then_some(()))
             .await;
     };
-    make(&lab, &image.tag, &name("there")).await;
+    make(&lab.instance, &image.tag, &name("there")).await;
     let mut reaper = reap(&lab, &[format!("expect {}", name("late"))]);
     until_none("what is there is removed, so that the reaper has looked once").await;
-    make(&lab, &image.tag, &name("late")).await;
+    make(&lab.instance, &image.tag, &name("late")).await;
     until_none("and what the engine had still in the making").await;
     until_it_ends("it was all, so the reaper goes", &mut reaper).await;
 
     // A container that prepares a volume of that start shows how far the start has come.
-    make(&lab, &image.tag, &format!("{}-volume", name("other"))).await;
+    make(&lab.instance, &image.tag, &format!("{}-volume", name("other"))).await;
     let mut reaper = reap(&lab, &[format!("expect {}", name("other"))]);
     until_none("it is removed").await;
     let begun = std::time::Instant::now();
@@ -139,4 +141,43 @@ async fn a_container_that_appears_after_the_kill_is_removed_too() {
     let mut reaper = reap(&lab, &settled);
     until_it_ends("where nothing is in the making, nothing is waited for", &mut reaper).await;
     assert!(begun.elapsed() < WHOLE, "nor does this one take it: {:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_machines_home_at_the_same_path_is_another_home() {
+    let lab = Lab::open().await;
+    let image = lab.agent_image().await;
+    let mut living = Desk::new().dockerfile(&format!("FROM {BASE}"), "true").open().await;
+    living.enter().await;
+    let home = living.home();
+    let running = async || see::containers(Engine::shared(), &living.label()).await.len();
+    // From here on the path is that of another machine's home, in which Gemra has been before homes had names.
+    std::fs::rename(&home, home.with_extension("of-the-first")).expect("the folder is ours");
+    std::fs::create_dir(&home).expect("the folder is ours");
+    std::fs::write(home.join("instance.lock"), "").expect("the folder is ours");
+    let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
+    let by_path = digest.iter().take(6).fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+    let by_chance = async || {
+        let app = living.another_app().await;
+        app.quit().await;
+        let text = std::fs::read_to_string(home.join("name.json")).expect("a home writes its name down");
+        serde_json::from_str::<serde_json::Value>(&text).expect("it is JSON")["now"].as_str().map(str::to_owned)
+    };
+    let by_chance = by_chance().await.expect("it has a name");
+    assert_ne!(by_path, by_chance, "which its path does not tell");
+    for (name, whose) in [(by_path, "before homes had names"), (by_chance, "since")] {
+        let dead = format!("{name}-{}", &lab.instance[..8]);
+        make(&dead, &image.tag, &format!("gemra-dead-{}", &dead[..20])).await;
+        let app = living.another_app().await;
+        see::until(&format!("what was left there {whose} is swept"), SOON, async || {
+            let label = format!("dev.gemra.instance={dead}");
+            see::containers(Engine::shared(), &label).await.is_empty().then_some(())
+        })
+        .await;
+        assert_eq!(running().await, 1, "the container of the living one is not touched");
+        app.quit().await;
+    }
+    std::fs::remove_dir_all(&home).expect("the folder is ours");
+    std::fs::rename(home.with_extension("of-the-first"), &home).expect("the folder is ours");
+    living.quit().await;
 }

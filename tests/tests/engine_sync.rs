@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bollard::query_parameters::RemoveVolumeOptions;
+use gemra_core::container::holdings;
 use gemra_core::container::image::Image;
 use gemra_core::container::labels::Owner;
 use gemra_core::container::spec::{ExtraMount, MountSource};
 use gemra_core::process::Process;
-use gemra_core::sync::{Conflict, Folder, Session, Store, Terms, Told};
+use gemra_core::sync::{self, Conflict, Folder, Kind, Session, Store, Terms, Told};
 use tests::engine::lab::{self, Lab, ask, owner_of};
 use tests::engine::{Engine, see};
 
@@ -27,6 +28,7 @@ struct Both {
     owner: (u32, u32),
     here: PathBuf,
     store: Store,
+    kind: Kind,
     told: Arc<Mutex<Vec<Told>>>,
 }
 
@@ -36,12 +38,17 @@ impl Both {
         let image = lab.agent_image().await;
         let here = lab.folder(&format!("project {} ä", owner.0), owner);
         let home = lab.folder("home", lab::ids());
-        let store = Store::new(home.join("sync"), home.join("conflicts"));
-        Self { lab, image, owner, here, store, told: Arc::default() }
+        let store = Store::new(home.join("sync"), home.join("conflicts"), "home");
+        Self { lab, image, owner, here, store, kind: Kind::Project, told: Arc::default() }
     }
 
     async fn session(&self) -> Session {
-        let labels = Owner { instance: self.lab.instance.clone(), tab: "t1".to_owned(), workspace: "w".to_owned() };
+        self.session_of("t1").await
+    }
+
+    async fn session_of(&self, tab: &str) -> Session {
+        let workspace = self.here.display().to_string();
+        let labels = Owner { instance: self.lab.instance.clone(), tab: tab.to_owned(), workspace };
         let terms = Terms {
             labels,
             name: format!("gemra-t1-{}-sync", &uuid::Uuid::new_v4().simple().to_string()[..8]),
@@ -49,8 +56,19 @@ impl Both {
             user: self.owner,
             owner: self.owner,
         };
-        let folders = [Folder { here: self.here.clone(), ruled: true }];
-        Session::open(&self.lab.engine, &terms, &folders, &self.store).await.expect("the session opens")
+        let folders = [Folder { here: self.here.clone(), kind: self.kind }];
+        let turn = self.store.turn(tab).await;
+        Session::open(&self.lab.engine, &terms, &folders, &self.store, turn).await.expect("the session opens")
+    }
+
+    /// Removes the workspace's volumes that may go, as the app does; the names of those that went, and why others stay.
+    async fn clean(&self) -> (Vec<String>, Vec<String>) {
+        let records = self.lab.folder("home", lab::ids()).join("sync");
+        let needed = |volume: &str| sync::needed(Some(&records), volume);
+        let label = self.here.display().to_string();
+        let pruned = holdings::clean_volumes(&self.lab.engine, &label, needed).await.expect("the engine lists them");
+        let removed = pruned.removed.into_iter().map(|one| one.name).collect();
+        (removed, pruned.stayed.into_iter().map(|(_, why)| why).collect())
     }
 
     async fn round(&self, session: &mut Session) {
@@ -63,7 +81,8 @@ impl Both {
     }
 
     /// The agent's own container on the volume, which runs shell.
-    async fn agent(&self, session: &Session) -> Process {
+    async fn agent(&self, session: &mut Session) -> Process {
+        session.lend().await.expect("it can be written down");
         let mut wish = self.lab.wish(&self.image, self.owner);
         let volume = session.volumes()[&self.here].clone();
         wish.mounts =
@@ -140,7 +159,7 @@ async fn a_workspace_goes_up_whole_and_belongs_to_the_agent_and_comes_back_to_it
             .iter()
             .any(|told| matches!(told, Told::Doing(words) if words.starts_with("Sending 8 files (")));
         assert!(sending, "what is sent is told, for {owner:?}: {:?}", both.told.lock().unwrap());
-        let mut agent = both.agent(&session).await;
+        let mut agent = both.agent(&mut session).await;
         let listed = says(&mut agent, "find . ! -name . | sort").await;
         let expected = "./.dockerignore;./.git;./.git/config;./.git/logs;./.git/logs/a.log;./.gitignore;\
              ./a name with ' and \\ and *.txt;./empty;./link;./run.sh;./src;./src/deep;./src/deep/main.rs;";
@@ -189,7 +208,7 @@ async fn what_has_changed_on_both_sides_is_overwritten_on_neither_and_shown() {
     }
     let mut session = both.session().await;
     both.round(&mut session).await;
-    let mut agent = both.agent(&session).await;
+    let mut agent = both.agent(&mut session).await;
     does(
         &mut agent,
         "for f in both mine-gone alone new; do printf theirs >$f; done; printf equal >same; rm theirs-gone",
@@ -232,7 +251,7 @@ async fn what_has_changed_on_both_sides_is_overwritten_on_neither_and_shown() {
     assert_eq!(both.conflicts().len(), 4, "all wait for the user");
 
     let left = both.store.answer(&both.here, "both", true).await.expect("theirs is put in place");
-    assert_eq!(left.len(), 3, "one less");
+    assert_eq!(left.left.len(), 3, "one less");
     both.store.answer(&both.here, "new", false).await.expect("mine is sent");
     both.store.answer(&both.here, "theirs-gone", true).await.expect("what they removed goes");
     both.store.answer(&both.here, "mine-gone", false).await.expect("what was removed here goes there");
@@ -247,6 +266,63 @@ async fn what_has_changed_on_both_sides_is_overwritten_on_neither_and_shown() {
     );
     agent.stop.stop().await;
     both.forget(session).await;
+}
+
+#[tokio::test]
+async fn between_a_file_and_a_folder_the_other_one_gets_another_name() {
+    for theirs in [true, false] {
+        let both = Both::open(lab::user()).await;
+        for name in ["file-here", "folder-here", "both-folders/old", "both-folders/same"] {
+            both.write(name, "old");
+        }
+        let mut session = both.session().await;
+        both.round(&mut session).await;
+        let mut agent = both.agent(&mut session).await;
+        does(&mut agent, "rm file-here && mkdir -p file-here/deep && printf theirs >file-here/deep/x").await;
+        does(&mut agent, "printf theirs >folder-here && printf theirs >both-folders/old").await;
+        both.write("file-here", "mine");
+        std::fs::remove_file(both.here.join("folder-here")).unwrap();
+        both.write("folder-here/deep/y", "mine");
+        std::fs::remove_dir_all(both.here.join("both-folders")).unwrap();
+        both.write("both-folders", "mine");
+        both.round(&mut session).await;
+        let all = ["both-folders", "file-here", "folder-here"];
+        let paths: Vec<String> = both.conflicts().into_iter().map(|one| one.path).collect();
+        assert_eq!(paths, all, "neither gives way by itself");
+        for path in all {
+            both.store.answer(&both.here, path, theirs).await.expect("either can be chosen");
+        }
+        both.round(&mut session).await;
+        both.round(&mut session).await;
+        assert_eq!(both.conflicts(), [], "nothing is asked any more");
+        let mine = [("file-here", "mine"), ("folder-here/deep/y", "mine"), ("both-folders", "mine")];
+        let others = [
+            ("file-here/deep/x", "theirs"),
+            ("folder-here", "theirs"),
+            ("both-folders/old", "theirs"),
+            ("both-folders/same", "old"),
+        ];
+        let moved = |path: &str, ending: &str| {
+            let (top, below) = path.split_once('/').unwrap_or((path, ""));
+            format!("{top}{ending}/{below}").trim_end_matches('/').to_owned()
+        };
+        let plain = |path: &str| path.to_owned();
+        let mut expected: Vec<(String, &str)> = Vec::new();
+        if theirs {
+            expected.extend(others.map(|(path, text)| (plain(path), text)));
+            expected.extend(mine.map(|(path, text)| (moved(path, ".of-this-machine"), text)));
+        } else {
+            expected.extend(mine.map(|(path, text)| (plain(path), text)));
+            let files = others.into_iter().filter(|(path, _)| *path != "folder-here");
+            expected.extend(files.map(|(path, text)| (moved(path, ".of-the-container"), text)));
+        }
+        for (path, text) in expected {
+            assert_eq!(both.read(&path).as_deref(), Some(text), "{path} here, theirs: {theirs}");
+            assert_eq!(says(&mut agent, &format!("cat '{path}'")).await, format!("{text};"), "{path} there");
+        }
+        agent.stop.stop().await;
+        both.forget(session).await;
+    }
 }
 
 #[tokio::test]
@@ -265,7 +341,7 @@ async fn a_session_that_is_killed_in_the_middle_is_taken_up_three_ways() {
     .await;
     let mut session = both.session().await;
     both.round(&mut session).await;
-    let mut agent = both.agent(&session).await;
+    let mut agent = both.agent(&mut session).await;
     assert_eq!(says(&mut agent, "ls folder | wc -l; cat folder/299").await, "300;299;", "all is there now");
     assert_eq!(both.conflicts(), [], "what was carried before the end is no conflict");
 
@@ -293,7 +369,7 @@ async fn a_session_that_is_killed_in_the_middle_is_taken_up_three_ways() {
     let mut session = both.session().await;
     both.round(&mut session).await;
     assert_eq!(both.read("folder/1").as_deref(), Some("theirs"), "all is here still");
-    let mut agent = both.agent(&session).await;
+    let mut agent = both.agent(&mut session).await;
     assert_eq!(says(&mut agent, "ls folder | wc -l").await, "299;", "and there again");
 
     // Nor is one that was emptied believed.
@@ -316,7 +392,7 @@ async fn nothing_there_can_make_us_write_or_read_outside() {
     symlink(&outside, both.here.join("mine")).unwrap();
     let mut session = both.session().await;
     both.round(&mut session).await;
-    let mut agent = both.agent(&session).await;
+    let mut agent = both.agent(&mut session).await;
     let target = outside.display();
     does(
         &mut agent,
@@ -358,7 +434,7 @@ async fn an_agents_last_words_are_here_when_its_end_is_told() {
     both.write("a", "old");
     let mut session = both.session().await;
     both.round(&mut session).await;
-    let agent = both.agent(&session).await;
+    let agent = both.agent(&mut session).await;
     let volumes = session.volumes().clone();
     let told = Arc::clone(&both.told);
     let mut agent = session.follow(agent, move |news| told.lock().unwrap().push(news));
@@ -384,14 +460,10 @@ async fn an_agents_last_words_are_here_when_its_end_is_told() {
     // Where the companion is gone, that is told, and nothing is taken for removed.
     let mut session = both.session().await;
     both.round(&mut session).await;
-    let agent = both.agent(&session).await;
+    let agent = both.agent(&mut session).await;
     let mut agent = session.follow(agent, |_| ());
     does(&mut agent, "printf more >more").await;
-    for container in see::containers(Engine::shared(), &both.lab.label()).await {
-        if container.names.iter().flatten().any(|name| name.ends_with("-sync")) {
-            see::remove(Engine::shared(), &container.id.unwrap()).await;
-        }
-    }
+    cut_off(&both).await;
     let exit = agent.stop.stop().await;
     let failure = exit.unsynced.expect("what it has written last may be missing here");
     assert_eq!(failure.code.as_str(), "sync-failed", "{failure}");
@@ -400,4 +472,116 @@ async fn an_agents_last_words_are_here_when_its_end_is_told() {
     both.round(&mut session).await;
     assert_eq!(both.read("more").as_deref(), Some("more"), "and it comes with the next session");
     both.forget(session).await;
+}
+
+/// Removes the companion, so that no round can be done any more.
+async fn cut_off(both: &Both) {
+    for container in see::containers(Engine::shared(), &both.lab.label()).await {
+        if container.names.iter().flatten().any(|name| name.ends_with("-sync")) {
+            see::remove(Engine::shared(), &container.id.unwrap()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_nowhere_else_is_not_cleaned_up() {
+    let both = Both::open(lab::user()).await;
+    both.write("a", "old");
+    let mut session = both.session().await;
+    both.round(&mut session).await;
+    let volume = session.volumes()[&both.here].clone();
+    let agent = both.agent(&mut session).await;
+    let mut agent = session.follow(agent, |_| ());
+    does(&mut agent, "printf work >work").await;
+    cut_off(&both).await;
+    assert!(agent.stop.stop().await.unsynced.is_some(), "the last round has failed");
+    assert_eq!(both.read("work"), None, "so that there is one copy of it, there");
+    let (removed, stayed) = both.clean().await;
+    assert!(removed.is_empty() && stayed.len() == 1, "the volume stays: {removed:?}");
+    assert!(stayed[0].contains(&both.here.display().to_string()) && stayed[0].contains("only copy"), "{stayed:?}");
+    let records = both.lab.folder("home", lab::ids()).join("sync");
+    let all = holdings::all(&both.lab.engine).await.unwrap();
+    let chosen: Vec<_> = all.into_iter().filter(|one| one.name == volume).collect();
+    let pruned = holdings::prune(&both.lab.engine, &chosen, |volume| sync::needed(Some(&records), volume));
+    let pruned = pruned.await.unwrap();
+    assert_eq!((pruned.removed.len(), pruned.stayed.len()), (0, 1), "nor does it go where the user chooses it");
+
+    // What is not carried, and what both have changed, is there alone as well.
+    let mut session = both.session().await;
+    both.round(&mut session).await;
+    assert_eq!(both.read("work").as_deref(), Some("work"), "the next session has brought it");
+    let agent = both.agent(&mut session).await;
+    let mut agent = session.follow(agent, |_| ());
+    does(&mut agent, "ln -s /etc/hostname out && mkfifo pipe && printf theirs >a").await;
+    cut_off(&both).await;
+    both.write("a", "mine");
+    agent.stop.stop().await;
+    for (left, why) in [("the conflict", "a changed on both sides"), ("the link", "out: it is a link that leads out")] {
+        let mut session = both.session().await;
+        both.round(&mut session).await;
+        let agent = both.agent(&mut session).await;
+        let agent = session.follow(agent, |_| ());
+        assert_eq!(agent.stop.stop().await.unsynced, None, "the last round was done");
+        let (removed, stayed) = both.clean().await;
+        assert!(removed.is_empty() && stayed.iter().any(|said| said.contains(why)), "{left} is told: {stayed:?}");
+        if left == "the conflict" {
+            both.store.answer(&both.here, "a", false).await.unwrap();
+        }
+    }
+    let mut session = both.session().await;
+    both.round(&mut session).await;
+    let agent = both.agent(&mut session).await;
+    let mut agent = session.follow(agent, |_| ());
+    does(&mut agent, "rm out").await;
+    let (removed, _) = both.clean().await;
+    assert!(removed.is_empty(), "nothing goes that is used");
+    assert_eq!(agent.stop.stop().await.unsynced, None, "the last round was done");
+    assert_eq!(both.clean().await, (vec![volume], vec![]), "all is here, but for a pipe, which holds nothing");
+}
+
+#[tokio::test]
+async fn only_conversations_may_all_be_removed() {
+    for (kind, believed) in [(Kind::Project, false), (Kind::Repository, false), (Kind::Conversations, true)] {
+        let both = Both { kind, ..Both::open(lab::user()).await };
+        both.write("objects/1", "kept");
+        both.write("HEAD", "kept");
+        let mut session = both.session().await;
+        both.round(&mut session).await;
+        let mut agent = both.agent(&mut session).await;
+        does(&mut agent, "rm -rf ./*").await;
+        let done = session.round(&|_| ()).await;
+        assert_eq!(done.is_ok(), believed, "{kind:?} emptied there: {done:?}");
+        let left = both.read("objects/1").is_some() && both.read("HEAD").is_some();
+        assert_eq!(left, !believed, "{kind:?} here is {}", if believed { "emptied too" } else { "what it was" });
+        agent.stop.stop().await;
+        both.forget(session).await;
+    }
+}
+
+#[tokio::test]
+async fn a_tab_has_one_session_at_a_time() {
+    let both = Arc::new(Both::open(lab::user()).await);
+    both.write("a", "old");
+    let mut first = both.session_of("t1").await;
+    let companions = async || {
+        let all = see::containers(Engine::shared(), &both.lab.label()).await;
+        all.iter().filter(|one| one.names.iter().flatten().any(|name| name.ends_with("-sync"))).count()
+    };
+    let other = both.session_of("t2").await;
+    assert_eq!(companions().await, 2, "another tab has its own");
+    other.close().await;
+    let (second, again) = (Arc::clone(&both), Arc::clone(&both));
+    let second = tokio::spawn(async move { second.session_of("t1").await });
+    // Each takes several steps in the companion, while the making of one is two.
+    for _ in 0..3 {
+        again.round(&mut first).await;
+    }
+    assert!(!second.is_finished(), "the second waits");
+    assert_eq!(companions().await, 1, "and has nothing there yet");
+    first.close().await;
+    let second = second.await.unwrap();
+    assert_eq!(companions().await, 1, "now it is its turn");
+    let volume = second.volumes()[&both.here].clone();
+    second.close().await;
+    Engine::shared().api().remove_volume(&volume, None::<RemoveVolumeOptions>).await.expect("nobody uses it");
 }

@@ -12,6 +12,7 @@ use gemra_core::failure::Failure;
 use gemra_core::home::Home;
 use gemra_core::project::last_engine;
 use gemra_core::settings::Settings;
+use gemra_core::sync;
 use serde_json::{Value, json};
 
 use crate::doctor;
@@ -107,7 +108,9 @@ pub(crate) async fn prune(environment: &Environment, yes: bool, project: Option<
     if !yes {
         return Ok(format!("{}\n\nNothing was removed: say gemra prune --yes to remove these.", table(&unused)));
     }
-    let Pruned { removed, stayed } = holdings::prune(&engine, &unused).await.map_err(failed)?;
+    let records = Home::locate(environment).ok().map(|home| home.sync());
+    let needed = |volume: &str| sync::needed(records.as_deref(), volume);
+    let Pruned { removed, stayed } = holdings::prune(&engine, &unused, needed).await.map_err(failed)?;
     let mut text = format!("Removed {}.", count(removed.len()));
     for one in &removed {
         let _ = write!(text, "\n  {} {}", one.kind.as_str(), one.name);

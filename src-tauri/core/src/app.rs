@@ -245,8 +245,11 @@ impl App {
             tab
         };
         self.refresh();
-        closed.close().await;
+        let left = closed.close().await;
         self.open().closing.retain(|tab| !Arc::ptr_eq(tab, &closed));
+        if let Some(failure) = left {
+            self.report(failure);
+        }
     }
 
     /// Moves a tab to another place in the bar.
@@ -371,7 +374,7 @@ impl App {
         let failed = |error: EngineError| Failure::from(&error);
         let chosen: Vec<Holding> =
             holdings::all(&engine).await.map_err(failed)?.into_iter().filter(|one| shown.contains(&one.id)).collect();
-        holdings::prune(&engine, &chosen).await.map_err(failed)
+        holdings::prune(&engine, &chosen, |volume| self.surroundings.needs(volume)).await.map_err(failed)
     }
 
     /// The user has read a problem. A tab that could not be taken up is not tried again at the next start.

@@ -4,16 +4,23 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::digest::hexadecimal;
 use crate::environment::Environment;
+use crate::file;
 
 const SETTINGS: &str = "settings.json";
 const PROJECTS: &str = "projects.json";
+const SYNC: &str = "sync";
 
 /// Gemra's own folders, made and locked.
 #[derive(Debug)]
 pub struct Home {
     config: PathBuf,
     data: PathBuf,
+    name: Name,
     /// Holds the lock for as long as this instance lives.
     _lock: File,
 }
@@ -65,9 +72,13 @@ impl Home {
         }
         let path = data.join("instance.lock");
         let unusable = |source| HomeError::Unusable { path: path.clone(), source };
+        let is_new = !path.exists();
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(unusable)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { config, data, _lock: lock }),
+            Ok(()) => {
+                let name = Name::of(&data, is_new).map_err(|(path, source)| HomeError::Unusable { path, source })?;
+                Ok(Self { config, data, name, _lock: lock })
+            }
             Err(TryLockError::WouldBlock) => Err(HomeError::Taken(data)),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
         }
@@ -137,7 +148,7 @@ impl Home {
 
     /// What was the same on both sides, of each folder that is kept the same at another machine.
     pub fn sync(&self) -> PathBuf {
-        self.data.join("sync")
+        self.data.join(SYNC)
     }
 
     /// Copies of files that have changed on both sides.
@@ -150,9 +161,59 @@ impl Home {
         self.data.join("webview")
     }
 
-    /// The folder that everything else is in; names this home to the engine's labels.
+    /// The folder that everything else is in.
     pub fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// What engines know this home by. The path would not do: another machine has a home at the same one.
+    pub fn name(&self) -> &str {
+        &self.name.now
+    }
+
+    /// All names by which engines may know this home: one that is older than its name was known by its path.
+    pub fn names(&self) -> Vec<&str> {
+        std::iter::once(self.name.now.as_str()).chain(self.name.before.as_deref()).collect()
+    }
+}
+
+impl Located {
+    /// What was the same on both sides, of each folder that is kept the same at another machine.
+    pub fn sync(&self) -> PathBuf {
+        self.data.join(SYNC)
+    }
+}
+
+/// What engines know a home by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Name {
+    now: String,
+    /// The one that was made of its path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<String>,
+}
+
+impl Name {
+    /// The home's name, which is made by chance and written down at its first start.
+    fn of(data: &Path, is_new: bool) -> Result<Self, (PathBuf, std::io::Error)> {
+        let path = data.join("name.json");
+        let failed = |error: std::io::Error| (path.clone(), error);
+        match std::fs::read(&path) {
+            // To make another name would leave everything at the engines to nobody.
+            Ok(text) => serde_json::from_slice(&text).map_err(|error| failed(error.into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let now = uuid::Uuid::new_v4().simple().to_string()[..12].to_owned();
+                let before = (!is_new).then(|| {
+                    let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
+                    hexadecimal(&digest[..6])
+                });
+                let name = Self { now, before };
+                let text = serde_json::to_vec(&name).map_err(|error| failed(error.into()))?;
+                file::replace(&path, &text).map_err(failed)?;
+                Ok(name)
+            }
+            Err(error) => Err(failed(error)),
+        }
     }
 }
 
@@ -220,6 +281,36 @@ mod tests {
         assert!(matches!(Home::open(&environment), Err(HomeError::Taken(_))), "the second instance is told");
         drop(first);
         Home::open(&environment).expect("a home is free again once its instance is gone");
+    }
+
+    #[test]
+    fn two_homes_at_one_path_have_two_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = folder.path().join("home");
+        let environment = Environment::of([("GEMRA_HOME", named.to_str().unwrap())]);
+        let first = Home::open(&environment).unwrap();
+        let name = first.name().to_owned();
+        assert_eq!(first.names(), [name.as_str()], "it has never had another one");
+        drop(first);
+        let again = Home::open(&environment).unwrap();
+        assert_eq!(again.name(), name, "a home keeps its name");
+        drop(again);
+        // Another machine's, with the same path.
+        std::fs::rename(&named, folder.path().join("elsewhere")).unwrap();
+        assert_ne!(Home::open(&environment).unwrap().name(), name, "a path names no home");
+        std::fs::remove_dir_all(&named).unwrap();
+        // One of before homes had names.
+        std::fs::create_dir(&named).unwrap();
+        std::fs::write(named.join("instance.lock"), "").unwrap();
+        let old = hexadecimal(&Sha256::digest(named.as_os_str().as_encoded_bytes())[..6]);
+        for _ in 0..2 {
+            let home = Home::open(&environment).unwrap();
+            assert_eq!(home.names(), [home.name(), old.as_str()], "what it has left under its path is its own still");
+            assert_ne!(home.name(), old, "and nothing new is named so");
+        }
+        std::fs::write(named.join("name.json"), "{").unwrap();
+        let error = Home::open(&environment).unwrap_err().to_string();
+        assert!(error.contains("name.json"), "a name that cannot be read is told: {error}");
     }
 
     #[test]

@@ -25,20 +25,48 @@ mod store;
 #[cfg(unix)]
 mod tree;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::container::run::RunError;
 use crate::failure::{Code, Failure};
 #[cfg(unix)]
-pub use session::{Folder, Session, Terms};
+pub use session::{Folder, Kind, Session, Terms};
 #[cfg(unix)]
-pub use store::Store;
+pub use store::{Store, Turn};
+
+/// How the names of the volumes begin that stand for folders of this machine, or of another one.
+pub const VOLUMES: &str = "gemra-sync-";
+
+/// Why a volume has to stay, where it is one of those by which folders are kept the same: it may hold the only copy of
+/// something. None where it may go. `records` is where the home remembers what was the same. Blocks.
+pub fn needed(records: Option<&Path>, volume: &str) -> Option<String> {
+    let key = volume.strip_prefix(VOLUMES)?;
+    #[cfg(unix)]
+    match records.map(|records| store::record_of(records, key)) {
+        Some(Ok(Some(record))) => return record.why_needed(),
+        Some(Err(error)) => return Some(error.to_string()),
+        Some(Ok(None)) | None => {}
+    }
+    #[cfg(not(unix))]
+    let _ = (key, records);
+    Some("another Gemra keeps it the same with its own files, and it alone knows whether they are all there".to_owned())
+}
+
+/// True for a volume by which another Gemra keeps its own files the same. Blocks.
+pub fn is_anothers(records: &Path, volume: &str) -> bool {
+    #[cfg(unix)]
+    return volume.strip_prefix(VOLUMES).is_some_and(|key| matches!(store::record_of(records, key), Ok(None)));
+    #[cfg(not(unix))]
+    return records.is_absolute() && volume.starts_with(VOLUMES);
+}
 
 /// A path that has changed on both sides, differently. Neither was overwritten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
-    /// Below the workspace.
+    /// The folder that is kept the same: the workspace, its conversations, or its repository.
+    pub root: PathBuf,
+    /// Below that.
     pub path: String,
     /// Where the version of this machine is.
     pub mine: PathBuf,
@@ -48,6 +76,15 @@ pub struct Conflict {
     pub theirs: Option<PathBuf>,
     /// What that is, in words.
     pub theirs_is: String,
+}
+
+/// What came of a choice.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Answered {
+    /// What still waits in the same folder.
+    pub left: Vec<Conflict>,
+    /// Where the version of this machine is now, where the other one takes its place and it has got another name.
+    pub aside: Option<PathBuf>,
 }
 
 /// How it goes.

@@ -4,6 +4,7 @@
 mod actor;
 mod agent;
 mod auditing;
+mod cleaning;
 mod flip;
 mod guarding;
 mod install;
@@ -27,6 +28,7 @@ use crate::agent::claude::history::Said;
 use crate::agent::{Choice, Mode};
 use crate::app::Surroundings;
 use crate::container::held::Held;
+use crate::failure::Failure;
 use crate::record::Run;
 use crate::stream::Sink;
 use crate::transcript::{Entry, EntryId};
@@ -140,6 +142,7 @@ pub(crate) enum Message {
         fresh: bool,
     },
     AnswerConflict {
+        root: PathBuf,
         path: String,
         theirs: bool,
     },
@@ -159,7 +162,7 @@ pub(crate) enum Message {
         title: String,
     },
     Close {
-        reply: oneshot::Sender<()>,
+        reply: oneshot::Sender<Option<Failure>>,
         /// By when, where somebody waits for it.
         by: Option<tokio::time::Instant>,
     },
@@ -269,9 +272,10 @@ impl Tab {
         self.tell(Message::AnswerTrust { decision });
     }
 
-    /// Chooses between the two versions of a file that has changed here and in the container.
-    pub fn answer_conflict(&self, path: String, theirs: bool) {
-        self.tell(Message::AnswerConflict { path, theirs });
+    /// Chooses between the two versions of a file that has changed here and in the container, by the folder that is
+    /// kept the same and the path below it.
+    pub fn answer_conflict(&self, root: PathBuf, path: String, theirs: bool) {
+        self.tell(Message::AnswerConflict { root, path, theirs });
     }
 
     /// Changes the model.
@@ -304,14 +308,14 @@ impl Tab {
         self.tell(Message::Rename { title });
     }
 
-    /// Ends the agent, its container and the tab; resolves when nothing of it is left.
-    pub async fn close(&self) {
-        self.ask(|reply| Message::Close { reply, by: None }).await;
+    /// Ends the agent, its container and the tab; resolves when nothing of it is left, or with why something is.
+    pub async fn close(&self) -> Option<Failure> {
+        self.ask(|reply| Message::Close { reply, by: None }).await.flatten()
     }
 
     /// The same, in a hurry: an agent that has not ended by then is killed.
-    pub(crate) async fn quit(&self, by: tokio::time::Instant) {
-        self.ask(|reply| Message::Close { reply, by: Some(by) }).await;
+    pub(crate) async fn quit(&self, by: tokio::time::Instant) -> Option<Failure> {
+        self.ask(|reply| Message::Close { reply, by: Some(by) }).await.flatten()
     }
 
     /// True while what the agent writes is on another machine, and has to be brought back when it ends.

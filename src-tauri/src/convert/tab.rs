@@ -151,8 +151,9 @@ impl From<&State> for wire::ContainerState {
 
 impl From<&Conflict> for wire::SyncConflict {
     fn from(conflict: &Conflict) -> Self {
-        let Conflict { path, mine, mine_is, theirs, theirs_is } = conflict;
+        let Conflict { root, path, mine, mine_is, theirs, theirs_is } = conflict;
         Self {
+            root: root.display().to_string(),
             path: path.clone(),
             mine: mine.display().to_string(),
             mine_is: (*mine_is).to_owned(),

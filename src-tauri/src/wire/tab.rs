@@ -213,7 +213,9 @@ pub(crate) struct Refusal {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct SyncConflict {
-    /// Below the workspace; what `answerConflict` takes.
+    /// The folder that is kept the same: the workspace, its conversations or its repository. `answerConflict` takes it.
+    pub(crate) root: String,
+    /// Below that; `answerConflict` takes it as well.
     pub(crate) path: String,
     /// Where the version of this machine is.
     pub(crate) mine: String,

@@ -6,7 +6,7 @@ mod credentials;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -530,6 +530,39 @@ impl Moving {
         self.app.save_settings(self.desk.settings.clone()).await.expect("the settings are valid");
     }
 
+    /// Chooses another engine for all projects, as the settings dialog does.
+    ///
+    /// # Panics
+    /// Where that is not valid.
+    pub async fn choose_engine(&mut self, setting: &str) {
+        setting.clone_into(&mut self.desk.settings.engine);
+        self.app.save_settings(self.desk.settings.clone()).await.expect("the settings are valid");
+    }
+
+    /// Opens another tab in the same workspace.
+    ///
+    /// # Panics
+    /// Where it does not open.
+    pub async fn another_tab(&self) -> Arc<Tab> {
+        let request = uuid::Uuid::new_v4().to_string();
+        let id = self.app.open_tab(&request, self.workspace().display().to_string()).await.expect("it opens");
+        self.app.tab(&id).expect("the tab is open")
+    }
+
+    /// What is `GEMRA_HOME` to the app.
+    pub fn home(&self) -> PathBuf {
+        self.desk.folder.path().join("home")
+    }
+
+    /// Another app with the same environment.
+    ///
+    /// # Panics
+    /// Where its home is not free.
+    pub async fn another_app(&self) -> Arc<App> {
+        let pairs = self.desk.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        App::start(Environment::of(pairs), None).await.expect("the home is free")
+    }
+
     /// The tab's id.
     pub fn id(&self) -> &TabId {
         &self.id
@@ -556,8 +589,8 @@ impl Moving {
     }
 
     /// Chooses between two versions of a file.
-    pub fn answer_conflict(&self, path: &str, theirs: bool) {
-        self.tab.answer_conflict(path.to_owned(), theirs);
+    pub fn answer_conflict(&self, root: &Path, path: &str, theirs: bool) {
+        self.tab.answer_conflict(root.to_path_buf(), path.to_owned(), theirs);
     }
 
     /// The container, as the engine's inspection tells it.

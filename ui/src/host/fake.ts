@@ -205,8 +205,8 @@ export class FakeHost implements Host {
     this.tab(tab).answerTrust(decision);
   }
 
-  async answerConflict(tab: string, path: string, theirs: boolean): Promise<void> {
-    this.tab(tab).answerConflict(path, theirs);
+  async answerConflict(tab: string, root: string, path: string, theirs: boolean): Promise<void> {
+    this.tab(tab).answerConflict(root, path, theirs);
   }
 
   async useHost(tab: string): Promise<void> {

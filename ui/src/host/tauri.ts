@@ -62,7 +62,7 @@ export const tauriHost: Host = {
   prune: (shown) => invoke("prune", { shown }),
   rebuild: (tab, fresh) => invoke("rebuild", { tab, fresh }),
   answerTrust: (tab, decision) => invoke("answer_trust", { tab, decision }),
-  answerConflict: (tab, path, theirs) => invoke("answer_conflict", { tab, path, theirs }),
+  answerConflict: (tab, root, path, theirs) => invoke("answer_conflict", { tab, root, path, theirs }),
 
   setModel: (tab, model) => invoke("set_model", { tab, model }),
   setMode: (tab, mode) => invoke("set_mode", { tab, mode }),

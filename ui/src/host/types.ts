@@ -81,7 +81,7 @@ export interface Host {
   /** Says whether the project may have what it asks for beyond what a container has. */
   answerTrust(tab: string, decision: TrustDecision): Promise<void>;
   /** Chooses between the two versions of a file that has changed here and in the container. */
-  answerConflict(tab: string, path: string, theirs: boolean): Promise<void>;
+  answerConflict(tab: string, root: string, path: string, theirs: boolean): Promise<void>;
 
   setModel(tab: string, model: string): Promise<void>;
   setMode(tab: string, mode: Mode): Promise<void>;

@@ -34,7 +34,10 @@ impl App {
             self.refresh();
         }
         let mut all = pin!(futures_util::future::join_all(tabs.iter().map(|tab| tab.quit(over - SWEEP - REMOVAL))));
-        if timeout_at(over - SWEEP, &mut all).await.is_err() {
+        if let Ok(left) = timeout_at(over - SWEEP, &mut all).await {
+            // There is no window any more that could say so.
+            left.iter().flatten().for_each(|left| tracing::warn!(cause = left.cause, "{}", left.title));
+        } else {
             let brought = futures_util::future::join_all(tabs.iter().map(|tab| tab.has_brought_back()));
             // Whoever has files to bring back gives up by itself where nothing moves.
             tokio::select! {

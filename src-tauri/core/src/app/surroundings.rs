@@ -16,7 +16,6 @@ use crate::container::image::{Builds, Logins};
 use crate::container::network::probe::Lately;
 use crate::container::{network, sweep};
 use crate::credentials::Credentials;
-use crate::digest::hexadecimal;
 use crate::environment::Environment;
 use crate::git::{self, Identity};
 use crate::guard;
@@ -26,7 +25,6 @@ use crate::reaper::Reaper;
 use crate::record::{Records, Run};
 use crate::settings::Settings;
 use crate::settings::container::Wishes;
-#[cfg(unix)]
 use crate::sync;
 use crate::tab::TabId;
 use crate::trust;
@@ -58,6 +56,8 @@ pub struct Surroundings {
     #[cfg(unix)]
     sync: sync::Store,
     writers: Writers,
+    /// Held while a workspace's volumes are made or removed.
+    volumes: Mutex<BTreeMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Surroundings {
@@ -68,7 +68,7 @@ impl Surroundings {
         records: Records,
         reaper: Reaper,
     ) -> Self {
-        let instance = format!("{}-{}", household(home.data()), &uuid::Uuid::new_v4().simple().to_string()[..8]);
+        let instance = format!("{}-{}", home.name(), &uuid::Uuid::new_v4().simple().to_string()[..8]);
         let guard = guard::Store::new(home.guard());
         let projects = Projects::open(home.projects());
         let logs = home.data().join("logs").join("builds");
@@ -77,7 +77,7 @@ impl Surroundings {
         let audit = Audit::open(home.audit());
         let trust = trust::Store::new(home.trust());
         #[cfg(unix)]
-        let sync = sync::Store::new(home.sync(), home.conflicts());
+        let sync = sync::Store::new(home.sync(), home.conflicts(), home.name());
         Self {
             home,
             environment,
@@ -100,6 +100,7 @@ impl Surroundings {
             #[cfg(unix)]
             sync,
             writers: Writers::default(),
+            volumes: Mutex::default(),
         }
     }
 
@@ -191,6 +192,15 @@ impl Surroundings {
         self.writers.work_in(workspace)
     }
 
+    /// Held while a workspace's volumes are made or removed: a start must not lose to a clean-up what it has just found.
+    pub(crate) async fn volumes_of(&self, workspace: &Path) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut all = self.volumes.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(all.entry(workspace.to_path_buf()).or_default())
+        };
+        lock.lock_owned().await
+    }
+
     /// Ends our agents if we are killed.
     pub(crate) fn reaper(&self) -> &Reaper {
         &self.reaper
@@ -211,6 +221,16 @@ impl Surroundings {
     #[cfg(unix)]
     pub(crate) fn sync(&self) -> &sync::Store {
         &self.sync
+    }
+
+    /// Why a volume has to stay, by its name: it may hold the only copy of something. Blocks briefly.
+    pub(crate) fn needs(&self, volume: &str) -> Option<String> {
+        sync::needed(Some(&self.home.sync()), volume)
+    }
+
+    /// True for a volume by which another Gemra keeps its own files the same.
+    pub(crate) fn is_anothers(&self, volume: &str) -> bool {
+        sync::is_anothers(&self.home.sync(), volume)
     }
 
     /// The engine that the user means for a workspace; where nobody names one, that of its last container.
@@ -317,8 +337,11 @@ impl Surroundings {
         // Two settings may mean the same one.
         let engines: BTreeMap<String, Engine> =
             found.into_iter().flatten().map(|engine| (engine.address().to_string(), engine)).collect();
-        let home = format!("{}-", household(self.home.data()));
-        let is_alive = |instance: &str| !instance.starts_with(&home) || instance == self.instance;
+        let ours = self.home.names();
+        let is_alive = |instance: &str| {
+            let home = instance.rsplit_once('-').map_or(instance, |(home, _)| home);
+            !ours.contains(&home) || instance == self.instance
+        };
         let sweeps = engines.values().map(|engine| sweep::dead(engine, is_alive));
         for error in futures_util::future::join_all(sweeps).await.into_iter().filter_map(Result::err) {
             tracing::warn!(%error, "leftovers could not be looked for");
@@ -342,11 +365,4 @@ impl Surroundings {
             tracing::warn!(%error, "what is left could not be looked for");
         }
     }
-}
-
-/// Names a home in a few letters.
-fn household(home: &Path) -> String {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(home.as_os_str().as_encoded_bytes());
-    hexadecimal(&digest[..6])
 }

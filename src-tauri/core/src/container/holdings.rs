@@ -201,17 +201,26 @@ async fn look(engine: &Engine) -> Result<Vec<Holding>, EngineError> {
     Ok(all)
 }
 
-/// Removes what was chosen of what is listed, where nobody uses it.
+/// Removes what was chosen of what is listed, where nobody uses it. `needed` says of a volume, by its name, why it has
+/// to stay all the same: what it holds may be nowhere else. It may block briefly.
 ///
 /// # Errors
 /// [`EngineError`] where the engine would not list what there is.
-pub async fn prune(engine: &Engine, chosen: &[Holding]) -> Result<Pruned, EngineError> {
+pub async fn prune(
+    engine: &Engine,
+    chosen: &[Holding],
+    needed: impl Fn(&str) -> Option<String>,
+) -> Result<Pruned, EngineError> {
     let there = all(engine).await?;
     let mut pruned = Pruned::default();
     for one in there {
         // What has come into use since it was shown stays.
         let meant = chosen.iter().any(|known| known.kind == one.kind && known.id == one.id);
         if !meant || one.used {
+            continue;
+        }
+        if let Some(why) = Some(&one).filter(|one| one.kind == Kind::Volume).and_then(|one| needed(&one.name)) {
+            pruned.stayed.push((one, why));
             continue;
         }
         match remove(engine, &one).await {
@@ -222,14 +231,43 @@ pub async fn prune(engine: &Engine, chosen: &[Holding]) -> Result<Pruned, Engine
     Ok(pruned)
 }
 
-/// Removes the volumes of one project that nothing uses: not those that all projects share.
+/// Removes the volumes of one project that nothing uses: not those that all projects share, nor those that are `needed`
+/// as in [`prune`].
 ///
 /// # Errors
 /// [`EngineError`] where the engine would not list them.
-pub async fn clean_volumes(engine: &Engine, workspace: &str) -> Result<Pruned, EngineError> {
-    let own = |one: &Holding| one.kind == Kind::Volume && one.workspace.as_deref() == Some(workspace);
-    let chosen: Vec<Holding> = all(engine).await?.into_iter().filter(|one| own(one) && !one.used).collect();
-    prune(engine, &chosen).await
+pub async fn clean_volumes(
+    engine: &Engine,
+    workspace: &str,
+    needed: impl Fn(&str) -> Option<String>,
+) -> Result<Pruned, EngineError> {
+    let options = ListVolumesOptionsBuilder::new().filters(&labels::filter([])).build();
+    let found = patient("which volumes there are", engine.api().list_volumes(Some(options))).await?;
+    let mut pruned = Pruned::default();
+    for one in found.volumes.unwrap_or_default() {
+        if one.labels.get(labels::WORKSPACE).map(String::as_str) != Some(workspace) || is_shared(&one.name) {
+            continue;
+        }
+        let (id, workspace) = (one.name.clone(), Some(workspace.to_owned()));
+        let one = Holding { kind: Kind::Volume, id, name: one.name, workspace, size: None, used: false };
+        if let Some(why) = needed(&one.name) {
+            pruned.stayed.push((one, why));
+            continue;
+        }
+        let removed = async {
+            match engine.api().remove_volume(&one.id, None::<RemoveVolumeOptions>).await {
+                // Somebody uses it, or it has gone meanwhile.
+                Err(error) if matches!(engine::status(&error), Some(404 | 409)) => Ok(false),
+                removed => removed.map(|()| true),
+            }
+        };
+        match patient("to remove a volume", removed).await {
+            Ok(true) => pruned.removed.push(one),
+            Ok(false) => {}
+            Err(error) => pruned.stayed.push((one, error.to_string())),
+        }
+    }
+    Ok(pruned)
 }
 
 /// Stops and removes one of our containers, whoever's it is.

@@ -114,6 +114,11 @@ pub struct Image {
 }
 
 impl Image {
+    /// Who has it.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Whether a container that is made for `order` now would be another one: the Dockerfile has changed, or what it
     /// copies, or what else the project says of its containers. Fetches and builds nothing.
     pub async fn has_changed(&self, order: &Order) -> bool {
@@ -154,7 +159,7 @@ pub async fn prepare(order: &Order, news: impl Fn(News) + Send + Sync) -> Result
 /// # Errors
 /// A [`Failure`] where it cannot be sent.
 pub async fn send(order: &Order, image: &Image, news: impl Fn(News) + Send + Sync) -> Result<(), Failure> {
-    image.away.go(order, image, &news).await.map(drop)
+    image.away.go(order, image, &news).await
 }
 
 /// Creates and starts the container. It holds nothing of the conversation before the gate is opened.
@@ -166,15 +171,15 @@ pub async fn enter(
     image: &Image,
     news: impl Fn(News) + Send + Sync + Clone + 'static,
 ) -> Result<Gate, Failure> {
+    // From here on whatever fails lets go of them.
+    let away = image.away.take();
     let surroundings = &order.surroundings;
     let workspace = order.workspace.path().to_path_buf();
     let (known, holder) = (quirks::knows_groups(image.engine.about()), owner_of(&order.workspace).await?);
     let ground = ground(order, known, holder, &news).await?;
     let identity = surroundings.git_identity().await;
     engine::uses(order, &image.engine, &news).await;
-    // From here on whatever fails lets go of them.
-    let away = image.away.take();
-    let stand_ins = away.go(order, image, &news).await?;
+    let stand_ins = away.stand_ins(order, image, &news).await?;
     let (wishes, about) = (surroundings.settings().wishes(&workspace), image.engine.about());
     let home = surroundings.environment().home();
     let grant = grant::look(&wishes, about, &workspace, home.as_deref(), (image.uid, holder)).await?;
@@ -237,7 +242,7 @@ pub async fn enter(
     notes.extend(stays_here);
     tell_notes(&notes, &news);
     guarded::begin(order, &wish).await?;
-    let mut prepared = start(order, image, plan, (&wish.session_bucket, holder), news.clone()).await?;
+    let mut prepared = start(order, image, plan, (&wish.session_bucket, holder), &away, news.clone()).await?;
     complaints::hand_on(prepared.errors.take(), news.clone());
     notes.extend(prepared.notes.clone());
     tell_notes(&notes, &news);
@@ -253,7 +258,7 @@ pub async fn enter(
         Ok(inward) => inward,
         Err(failure) => {
             prepared.discard().await;
-            away.close().await;
+            away.close(image.granted.is_some()).await;
             return Err(failure);
         }
     };
@@ -340,8 +345,10 @@ async fn start(
     image: &Image,
     plan: spec::Plan,
     (bucket, holder): (&Path, owner::Owner),
+    away: &Away,
     news: impl Fn(News) + Send + Sync + Clone + 'static,
 ) -> Result<Prepared, Failure> {
+    away.lend().await?;
     let reaper = order.surroundings.reaper();
     let told = news.clone();
     let phase = move |phase: run::Phase| news(News::Phase(phase.in_words().to_owned()));
@@ -363,6 +370,9 @@ async fn start(
     // What the engine has not answered in time may come yet.
     if !matches!(prepared, Err(run::RunError::Timeout { phase: run::Phase::Create })) {
         reaper.settle_container(&name);
+    }
+    if prepared.is_err() {
+        away.close(false).await;
     }
     let prepared = prepared.map_err(|error| Failure::from(&error))?;
     sudo::look(order, &image.engine, &prepared.id, image.uid, told);
@@ -410,7 +420,7 @@ impl Gate {
             Err(error) => start_failed(&error.to_string()),
         };
         prepared.discard().await;
-        away.close().await;
+        away.close(granted.is_some()).await;
         Err(released)
     }
 
@@ -422,7 +432,7 @@ impl Gate {
     /// Removes the container; resolves with its end when it is gone, or the engine would not remove it.
     pub async fn discard(self) -> Exit {
         let exit = self.prepared.discard().await;
-        self.away.close().await;
+        self.away.close(self.granted.is_some()).await;
         exit
     }
 }

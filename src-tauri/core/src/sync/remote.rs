@@ -72,6 +72,8 @@ pub(super) enum Deed {
     MakeFolder(u32),
     /// Puts in place what was sent under this deed's number.
     Move,
+    /// Gives what is there this path, in the same folder, or one with a number where something is there.
+    Aside(String),
 }
 
 /// What became of it.
@@ -260,6 +262,7 @@ impl Companion {
                 Deed::RemoveFolder => "rmdir".to_owned(),
                 Deed::MakeFolder(mode) => format!("mkdir {mode:o}"),
                 Deed::Move => "move".to_owned(),
+                Deed::Aside(path) => format!("aside {path}"),
             });
             lines.push(match before {
                 Before::Any => "any".to_owned(),

@@ -2,6 +2,7 @@
 //! both, and remembers what is the same now. It does not know when rounds are due.
 
 mod bring;
+mod clashes;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -15,9 +16,9 @@ use super::manifest::{Entry, PERMISSIONS};
 use super::remote::{Before, Companion, Deed, Done, Listing, Task};
 use super::rules::{FILES, OURS, Rules};
 use super::scan::{Known, LARGEST, Seen, Side, scan};
-use super::store::{Clash, Record, Store};
+use super::store::{Record, Store};
 use super::tree::Tree;
-use super::{Conflict, SyncError};
+use super::{Conflict, Folder, Kind, SyncError};
 use crate::owner::Owner;
 use bring::{Step, Written, batches, put, remember, without_bytes};
 
@@ -27,6 +28,8 @@ const LOOKS: usize = 5;
 const PRUNED: usize = 200;
 /// The kinds of files, as the listing gives them.
 const KIND: u32 = 0o170_000;
+/// Why a socket or a pipe is not carried. It holds nothing that could be lost.
+const NOTHING_TO_CARRY: &str = "it is neither a file nor a folder nor a link";
 
 /// A tree and its counterpart.
 #[derive(Debug)]
@@ -37,8 +40,8 @@ pub(super) struct Root {
     pub(super) there: String,
     /// Which life of the volume.
     pub(super) life: String,
-    /// True where the workspace's rules name what stays where it is.
-    pub(super) ruled: bool,
+    /// What the folder is to Gemra.
+    pub(super) kind: Kind,
     /// Whose the files are here.
     pub(super) owner: Owner,
     known_here: Known,
@@ -64,6 +67,8 @@ pub(super) struct Outcome {
     pub(super) conflicts: Vec<Conflict>,
     /// What is not carried, and why.
     pub(super) held: Vec<(String, String)>,
+    /// What is there and not here, as far as it is known; none where all is here. What the rules name does not count.
+    pub(super) apart: Vec<String>,
 }
 
 /// Both sides, as they were looked at.
@@ -75,13 +80,34 @@ struct Looked {
     blank: bool,
 }
 
+impl Looked {
+    /// What may be there and is not here, of what is not carried.
+    fn apart(&self, held: &[(String, String)]) -> Vec<String> {
+        let is_there = |path: &str| {
+            let below = format!("{path}/");
+            let seen = &self.there.seen;
+            self.there.held.get(path).is_some_and(|why| why != NOTHING_TO_CARRY)
+                || seen.contains_key(path)
+                || seen.range(below.clone()..).next().is_some_and(|(next, _)| next.starts_with(&below))
+        };
+        let counts = |(path, why): &&(String, String)| {
+            why != NOTHING_TO_CARRY && (!self.here.held.contains_key(path) || is_there(path))
+        };
+        let mut apart: Vec<String> = held.iter().filter(counts).map(|(path, why)| format!("{path}: {why}")).collect();
+        if self.there.partial {
+            apart.push("not everything there could be listed".to_owned());
+        }
+        apart
+    }
+}
+
 impl Root {
-    pub(super) fn new(here: PathBuf, there: String, life: String, ruled: bool, owner: Owner) -> Self {
+    pub(super) fn new(folder: Folder, there: String, life: String, owner: Owner) -> Self {
         Self {
-            here,
+            here: folder.here,
             there,
             life,
-            ruled,
+            kind: folder.kind,
             owner,
             known_here: Known::new(),
             known_there: Known::new(),
@@ -100,8 +126,10 @@ impl Root {
         store: &Store,
         tell: &(dyn Fn(String) + Send + Sync),
     ) -> Result<Outcome, SyncError> {
-        let _locked = store.lock(&store.key(&self.here)).await;
+        let key = store.key(&self.here);
+        let _locked = store.lock(&key).await;
         let mut all = Outcome::default();
+        self.move_aside(companion, store).await?;
         for _ in 0..LOOKS {
             let looked = self.look(companion).await?;
             let (home, here, life) = (store.clone(), self.here.clone(), self.life.clone());
@@ -121,6 +149,11 @@ impl Root {
             let mut again = rules_first;
             self.leave_outward_links(&mut plan, &mut all);
             let before = record.clone();
+            if looked.blank && ways == Ways::Up && !store.is_lent(&key) {
+                // All that will be there comes from here, as long as nobody else writes to it.
+                record.whole = true;
+            }
+            all.apart = looked.apart(&all.held);
             let mut carried = self.carry(companion, &looked, &plan, &mut record, tell).await;
             if !rules_first && ways == Ways::Both && carried.is_ok() {
                 let kept = self.keep(companion, store, &looked, &plan.conflicts, &mut record).await;
@@ -136,14 +169,15 @@ impl Root {
             all.conflicts = record.conflicts();
             again |= late;
             if !again {
-                break;
+                return Ok(all);
             }
         }
+        all.apart.push("something changed again each time it was looked at".to_owned());
         Ok(all)
     }
 
     async fn look(&mut self, companion: &Companion) -> Result<Looked, SyncError> {
-        let (here, owner, is_ruled) = (self.here.clone(), self.owner, self.ruled);
+        let (here, owner, is_ruled) = (self.here.clone(), self.owner, self.kind == Kind::Project);
         let mut known = std::mem::take(&mut self.known_here);
         let scanned = aside(move || {
             let unreadable =
@@ -157,7 +191,7 @@ impl Root {
         self.known_here = known;
         self.pruned.retain(|path| rules.ignores_all_below(path));
         let listing = companion.list(&self.there, &self.pruned).await?;
-        let blank = listing.paths.is_empty() && self.pruned.is_empty();
+        let blank = listing.paths.is_empty() && listing.held.is_empty() && listing.whole && self.pruned.is_empty();
         let there = self.there(companion, &rules, listing).await?;
         Ok(Looked { tree: Arc::new(tree), here, there, blank })
     }
@@ -204,7 +238,7 @@ impl Root {
                     _ if kind == 0o100_000 => files.push((path, listed)),
                     _ => links.push((path, listed)),
                 },
-                _ => drop(side.held.insert(path, "it is neither a file nor a folder nor a link".to_owned())),
+                _ => drop(side.held.insert(path, NOTHING_TO_CARRY.to_owned())),
             }
         }
         let names =
@@ -243,7 +277,7 @@ impl Root {
         let full = |side: &Side| !side.seen.is_empty();
         let files = record.base.values().filter(|entry| !entry.is_folder()).count();
         // Conversations are removed by the CLI when they are old, all of them it may be.
-        if files == 0 || !self.ruled {
+        if files == 0 || self.kind == Kind::Conversations {
             return Ok(());
         }
         if !full(&looked.here) && full(&looked.there) {
@@ -416,76 +450,6 @@ impl Root {
             Some((path, cause)) => Err(SyncError::Here { path: self.here.join(path).display().to_string(), cause }),
             None => Ok((count, written.late || count + written.stayed < expected)),
         }
-    }
-
-    /// Keeps a copy of theirs of what has changed on both sides.
-    async fn keep(
-        &self,
-        companion: &Companion,
-        store: &Store,
-        looked: &Looked,
-        conflicts: &[Change],
-        record: &mut Record,
-    ) -> Result<(), SyncError> {
-        let mut clashes = std::mem::take(&mut record.clashes);
-        let mut fetched: Vec<String> = Vec::new();
-        for change in conflicts {
-            let known = clashes.remove(&change.path);
-            let (known, old): (Option<Clash>, Option<Clash>) = match known {
-                Some(clash) if clash.there == change.there && clash.kept.as_ref().is_none_or(|kept| kept.exists()) => {
-                    (Some(clash), None)
-                }
-                old => (None, old),
-            };
-            if let Some(old) = old.and_then(|old| old.kept) {
-                // Whoever wrote it has written another; a copy of each would never end.
-                let _ = std::fs::remove_file(old);
-            }
-            if known.is_none() && matches!(change.there, Some(Entry::File { .. })) {
-                fetched.push(change.path.clone());
-            }
-            let kept = known.and_then(|clash| clash.kept);
-            let clash = Clash { here: change.here.clone(), there: change.there.clone(), kept };
-            record.clashes.insert(change.path.clone(), clash);
-        }
-        if fetched.is_empty() {
-            return Ok(());
-        }
-        let (home, here) = (store.clone(), self.here.clone());
-        let folder = aside(move || {
-            let failed =
-                |error: std::io::Error| SyncError::Here { path: here.display().to_string(), cause: error.to_string() };
-            home.new_kept(&here).map_err(failed)
-        });
-        let folder = folder.await?;
-        let steps: Vec<Step> = fetched
-            .iter()
-            .map(|path| Step {
-                path: path.clone(),
-                before: None,
-                there: looked.there.seen.get(path).cloned(),
-                here: None,
-            })
-            .collect();
-        let results = Arc::new(Mutex::new(Vec::new()));
-        let (into, kept_in) = (Arc::clone(&results), folder.clone());
-        let take = move |number: usize, _: u64, bytes: &mut dyn std::io::Read| {
-            let tree = Tree::open(&kept_in, crate::owner::of_us())?;
-            if let Some(step) = steps.get(number)
-                && let Ok(Some(entry)) = put(&tree, step, bytes)
-            {
-                into.lock().unwrap_or_else(PoisonError::into_inner).push((step.path.clone(), entry));
-            }
-            Ok(())
-        };
-        companion.fetch(&self.there, &fetched, &Arc::default(), take).await?;
-        for (path, entry) in results.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
-            if let Some(clash) = record.clashes.get_mut(&path) {
-                clash.kept = Some(folder.join(&path));
-                clash.there = Some(entry);
-            }
-        }
-        Ok(())
     }
 }
 

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::remote::{Companion, Shelf, volume};
 use super::round::{Outcome, Root, Ways};
-use super::{Conflict, Store, SyncError, Told, counted};
+use super::store::{Lent, Turn};
+use super::{Conflict, Store, SyncError, Told, VOLUMES, counted};
 use crate::container::engine::Engine;
 use crate::container::labels;
 use crate::failure::Failure;
@@ -36,8 +37,19 @@ const NAMED: usize = 5;
 pub struct Folder {
     /// Here, absolute.
     pub here: PathBuf,
-    /// True where `.gitignore` and `.dockerignore` name what stays where it is.
-    pub ruled: bool,
+    /// What it is to Gemra.
+    pub kind: Kind,
+}
+
+/// What a folder is to Gemra.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The workspace, of which `.gitignore` and `.dockerignore` name what stays where it is.
+    Project,
+    /// Its conversations. The agent removes those that are old, all of them it may be.
+    Conversations,
+    /// A worktree's repository, which is elsewhere.
+    Repository,
 }
 
 /// On what terms folders are kept the same.
@@ -63,17 +75,27 @@ pub struct Session {
     store: Store,
     /// Which volume stands for which folder.
     volumes: BTreeMap<PathBuf, String>,
+    /// One for each root, from when a container may write there.
+    lent: Vec<Lent>,
+    _turn: Turn,
 }
 
 impl Session {
-    /// Makes volumes and the companion, where they are not there yet. Nothing is carried before [`Self::round`].
+    /// Makes volumes and the companion, where they are not there yet. Nothing is carried before [`Self::round`]. `turn` is
+    /// the tab's, which has one session at a time.
     ///
     /// # Errors
     /// [`SyncError`]; no container is left behind.
-    pub async fn open(engine: &Engine, terms: &Terms, folders: &[Folder], store: &Store) -> Result<Self, SyncError> {
+    pub async fn open(
+        engine: &Engine,
+        terms: &Terms,
+        folders: &[Folder],
+        store: &Store,
+        turn: Turn,
+    ) -> Result<Self, SyncError> {
         let (mut shelves, mut lives, mut volumes) = (Vec::new(), Vec::new(), BTreeMap::new());
         for (number, folder) in folders.iter().enumerate() {
-            let name = format!("gemra-sync-{}", store.key(&folder.here));
+            let name = format!("{VOLUMES}{}", store.key(&folder.here));
             lives.push(volume(engine, &name, &terms.labels).await?);
             volumes.insert(folder.here.clone(), name.clone());
             shelves.push(Shelf { volume: name, target: format!("{SHELVES}/{number}") });
@@ -85,9 +107,32 @@ impl Session {
             .iter()
             .zip(shelves)
             .zip(lives)
-            .map(|((folder, shelf), life)| Root::new(folder.here.clone(), shelf.target, life, folder.ruled, owner));
+            .map(|((folder, shelf), life)| Root::new(folder.clone(), shelf.target, life, owner));
         let roots = roots.collect();
-        Ok(Self { companion, roots, store: store.clone(), volumes })
+        Ok(Self { companion, roots, store: store.clone(), volumes, lent: Vec::new(), _turn: turn })
+    }
+
+    /// A container is about to be given the volumes. From now on nobody may remove them, until a last round has found
+    /// here all that is there.
+    ///
+    /// # Errors
+    /// [`SyncError::Record`] where that cannot be written down.
+    pub async fn lend(&mut self) -> Result<(), SyncError> {
+        if self.lent.is_empty() {
+            for root in &self.roots {
+                self.lent.push(self.store.lend(&root.here, &root.life).await?);
+            }
+        }
+        Ok(())
+    }
+
+    /// The container has not written anything, or was never made: what was known of the volumes before holds again.
+    pub async fn take_back(&mut self) {
+        for (root, lent) in self.roots.iter().zip(self.lent.drain(..)) {
+            if let Err(error) = self.store.take_back(lent, &root.here, &root.life).await {
+                tracing::warn!(%error, "that all is here cannot be written down, so that the volume stays");
+            }
+        }
     }
 
     /// Which volume stands for which folder of this machine.
@@ -100,7 +145,7 @@ impl Session {
     /// # Errors
     /// [`SyncError`]; what was carried until then is remembered.
     pub async fn round(&mut self, tell: &(dyn Fn(Told) + Send + Sync)) -> Result<(), SyncError> {
-        self.carry(Ways::Both, tell).await
+        self.carry(Ways::Both, tell).await.map(drop)
     }
 
     /// The same, but nothing is brought back.
@@ -108,21 +153,23 @@ impl Session {
     /// # Errors
     /// As [`Self::round`].
     pub async fn send(&mut self, tell: &(dyn Fn(Told) + Send + Sync)) -> Result<(), SyncError> {
-        self.carry(Ways::Up, tell).await
+        self.carry(Ways::Up, tell).await.map(drop)
     }
 
-    async fn carry(&mut self, ways: Ways, tell: &(dyn Fn(Told) + Send + Sync)) -> Result<(), SyncError> {
-        let (mut words, mut conflicts) = (Vec::new(), Vec::new());
+    /// For each root, what of it is there and not here.
+    async fn carry(&mut self, ways: Ways, tell: &(dyn Fn(Told) + Send + Sync)) -> Result<Vec<Vec<String>>, SyncError> {
+        let (mut words, mut conflicts, mut apart) = (Vec::new(), Vec::new(), Vec::new());
         for root in &mut self.roots {
             let doing = |words: String| tell(Told::Doing(words));
             let outcome = root.round(ways, &self.companion, &self.store, &doing).await?;
             if outcome.sent + outcome.brought > 0 {
                 tracing::debug!(root = %root.here.display(), sent = outcome.sent, brought = outcome.brought, "synced");
             }
-            if root.ruled {
+            if root.kind == Kind::Project || !outcome.held.is_empty() {
                 words.push(in_words(&root.here, &outcome));
             }
             conflicts.extend(outcome.conflicts);
+            apart.push(outcome.apart);
         }
         if !conflicts.is_empty() {
             words.push(format!(
@@ -131,7 +178,16 @@ impl Session {
             ));
         }
         tell(Told::Same { words: words.join("\n"), conflicts });
-        Ok(())
+        Ok(apart)
+    }
+
+    /// What was lent is given back, and a last round has found this apart.
+    async fn settle(&self, apart: Vec<Vec<String>>) {
+        for ((root, lent), apart) in self.roots.iter().zip(&self.lent).zip(apart) {
+            if let Err(error) = self.store.settle_whole(lent, &root.here, &root.life, apart).await {
+                tracing::warn!(%error, "that all is here cannot be written down, so that the volume stays");
+            }
+        }
     }
 
     /// Gives up; resolves when the companion is gone.
@@ -177,8 +233,14 @@ impl Session {
         let mut tries = 0;
         let failure = loop {
             tries += 1;
-            match self.round(&*tell).await {
-                Ok(()) => break None,
+            match self.carry(Ways::Both, &*tell).await {
+                Ok(apart) => {
+                    // One that the engine has left may still write.
+                    if !exit.left {
+                        self.settle(apart).await;
+                    }
+                    break None;
+                }
                 Err(error) if tries < TRIES => {
                     tracing::warn!(%error, tries, "the last round failed");
                     tokio::time::sleep(PAUSE).await;

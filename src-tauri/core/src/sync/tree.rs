@@ -214,6 +214,25 @@ impl Tree {
         }
     }
 
+    /// Gives what is at a path, a whole folder it may be, another name in the same folder: `path` with `ending`, and a
+    /// number where there is such a thing already. The new path; none where nothing is there.
+    pub(super) fn move_aside(&self, path: &str, ending: &str) -> Result<Option<String>, Refused> {
+        let (folder, name) = self.parent(path, false)?;
+        if look(folder.as_fd(), &name)?.is_none() {
+            return Ok(None);
+        }
+        for number in 1..1000 {
+            let ending = if number == 1 { ending.to_owned() } else { format!("{ending}-{number}") };
+            let new = [name.as_bytes(), ending.as_bytes()].concat();
+            let new = CString::new(new).map_err(|error| Refused::Failed(error.into()))?;
+            if look(folder.as_fd(), &new)?.is_none() {
+                rustix::fs::renameat(&folder, &name, &folder, &new)?;
+                return Ok(Some(format!("{path}{ending}")));
+            }
+        }
+        Err(Refused::Changed)
+    }
+
     /// The open folder that a path is in, and its name there.
     fn parent(&self, path: &str, make: bool) -> Result<(OwnedFd, CString), Refused> {
         let mut folder = rustix::io::fcntl_dupfd_cloexec(&self.root, 0)?;
@@ -368,6 +387,19 @@ mod tests {
         put(&tree, "link", "mine now", seen.as_deref()).unwrap();
         assert_eq!(std::fs::read_to_string(outside.join("file")).unwrap(), "safe", "a link is replaced, not followed");
         assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 2, "nothing was made outside");
+    }
+
+    #[test]
+    fn what_is_moved_aside_takes_nobodys_place() {
+        let root = tempfile::tempdir().unwrap();
+        let tree = Tree::open(root.path(), of_us()).unwrap();
+        for path in ["a/b/c", "a/b.mine"] {
+            put(&tree, path, path, None).unwrap();
+        }
+        assert_eq!(tree.move_aside("a/b", ".mine").unwrap().as_deref(), Some("a/b.mine-2"), "under a name of its own");
+        assert_eq!(std::fs::read_to_string(root.path().join("a/b.mine-2/c")).unwrap(), "a/b/c", "whole");
+        assert_eq!(std::fs::read_to_string(root.path().join("a/b.mine")).unwrap(), "a/b.mine", "beside what was there");
+        assert_eq!(tree.move_aside("a/b", ".mine").unwrap(), None, "it is there no more");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::agent::{Launched, Slot};
 use super::auditing::Unasked;
+use super::cleaning::Cleaning;
 use super::flip::Flip;
 use super::guarding::Guarding;
 use super::living::Life;
@@ -52,6 +53,10 @@ pub(crate) enum Done {
     Guard(super::guarding::Report),
     /// Something of a living container's.
     Life(super::living::Report),
+    /// Something of files that are kept the same with another machine's.
+    Sync(super::syncing::Report),
+    /// The project's volumes are gone, or why some are not.
+    Cleaned(Option<Box<Failure>>),
 }
 
 /// Why the host's agent was not started.
@@ -121,6 +126,7 @@ pub(super) struct Actor {
     pub(super) guarding: Guarding,
     pub(super) life: Life,
     pub(super) unasked: Unasked,
+    pub(super) cleaning: Cleaning,
     /// Held while a container of the tab's may write to the workspace.
     pub(super) inside: Option<Inside>,
     /// True where the last run cut a turn off and none has begun since.
@@ -136,7 +142,7 @@ pub(super) struct Actor {
     told_at: Instant,
     recorded: Option<Run>,
     /// Whoever waits for the end of the tab; nobody does while it is open.
-    closing: Vec<oneshot::Sender<()>>,
+    closing: Vec<oneshot::Sender<Option<Failure>>>,
     /// By when that end has to come, where the app ends too.
     pub(super) ends_by: Option<Instant>,
 }
@@ -201,6 +207,7 @@ impl Actor {
             guarding: Guarding::Idle,
             life: Life::default(),
             unasked: Unasked::default(),
+            cleaning: Cleaning::default(),
             inside: None,
             interrupted: false,
             opened: SystemTime::now()
@@ -231,7 +238,7 @@ impl Actor {
                 Wake::Timer => self.on_timer(),
                 Wake::Orphaned => break,
             }
-            if self.is_closing() && self.slot.is_at_rest() && self.flip.is_at_rest() {
+            if self.is_closing() && self.slot.is_at_rest() && self.flip.is_at_rest() && self.has_cleaned() {
                 break;
             }
             self.tell();
@@ -241,7 +248,7 @@ impl Actor {
             self.surroundings.forget_run(&self.id).await;
         }
         for reply in self.closing {
-            let _ = reply.send(());
+            let _ = reply.send(self.cleaning.failure.clone());
         }
     }
 
@@ -298,7 +305,7 @@ impl Actor {
             Message::Refresh => self.on_refresh(),
             Message::AnswerGuard(answer) => self.on_answer_guard(answer),
             Message::AnswerTrust { decision } => self.on_answer_trust(decision),
-            Message::AnswerConflict { path, theirs } => self.on_answer_conflict(path, theirs),
+            Message::AnswerConflict { root, path, theirs } => self.on_answer_conflict(root, path, theirs),
             Message::Rebuild { fresh } => self.on_rebuild(fresh),
             Message::SetModel { model } => self.on_set_model(model),
             Message::SetMode { mode } => self.on_set_mode(mode),
@@ -324,6 +331,8 @@ impl Actor {
             Message::Done(Done::Container(report)) => self.on_container(*report),
             Message::Done(Done::Guard(report)) => self.on_guard(report),
             Message::Done(Done::Life(report)) => self.on_life(&report),
+            Message::Done(Done::Sync(report)) => self.on_sync(report),
+            Message::Done(Done::Cleaned(failure)) => self.on_cleaned(failure.map(|failure| *failure)),
         }
     }
 

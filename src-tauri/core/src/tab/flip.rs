@@ -25,7 +25,6 @@ use crate::failure::{Code, Failure};
 use crate::place::Place;
 use crate::place::container::{self, Gate, Image, News, Refusals};
 use crate::process::Process;
-use crate::sync::{Conflict, SyncError, Told};
 use crate::transcript::Topic;
 use crate::trust::{Question, Reply};
 
@@ -46,10 +45,6 @@ pub(crate) enum Report {
     Rebuilt { entered: u32, result: Result<Box<Image>, Failure> },
     /// What the running container's image is made from has changed.
     Changed { entered: u32 },
-    /// How it goes with files that are kept the same with another machine's.
-    Sync(Told),
-    /// The user has chosen between two versions of a file.
-    Chosen(Result<Vec<Conflict>, SyncError>),
     /// What was cancelled or left over is gone, unless the engine left it.
     Cleared { left: bool },
 }
@@ -322,8 +317,6 @@ impl Actor {
             }
             Report::Entered { entered, result } => self.on_entered(entered, result),
             Report::Opened { entered, result } => self.on_opened(entered, result),
-            Report::Sync(told) => self.on_sync(told),
-            Report::Chosen(result) => self.on_chosen(result),
             Report::Cleared { left } => {
                 self.flip.clearing = self.flip.clearing.saturating_sub(1);
                 self.on_container_left(left);
@@ -489,6 +482,7 @@ impl Actor {
         };
         self.launched = self.launches(Place::Container);
         self.inside = Some(self.surroundings.enters(&self.id, self.workspace.path()));
+        self.cleaning.begins_at(image.engine());
         self.flip.wanted = CancellationToken::new();
         let entered = self.flip.entered;
         self.flip.life = entered;
@@ -497,7 +491,9 @@ impl Actor {
         if let Some(reports) = self.reports() {
             self.flip.entering += 1;
             tokio::spawn(async move {
-                let result = container::enter(&order, &image, news).await.map(Box::new);
+                // A clean-up that is under way ends first; none begins while somebody is inside.
+                drop(order.surroundings.volumes_of(order.workspace.path()).await);
+                let result = Box::pin(container::enter(&order, &image, news)).await.map(Box::new);
                 let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Entered { entered, result }))));
             });
         }

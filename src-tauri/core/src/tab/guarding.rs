@@ -159,12 +159,6 @@ impl Actor {
         }
     }
 
-    fn passes(&mut self) {
-        self.cleans_volumes();
-        self.guarding = Guarding::Passed;
-        self.drive(Event::Stopped);
-    }
-
     fn guards(&self, work: impl FnOnce() -> Report + Send + 'static) {
         let Some(reports) = self.reports() else { return };
         tokio::spawn(async move {

@@ -10,7 +10,6 @@ use tokio_util::task::AbortOnDropHandle;
 use super::actor::{Actor, Deadline, Done};
 use super::view::TurnView;
 use crate::container::held::Held;
-use crate::container::holdings;
 use crate::container::life::{self, Measured, Reason};
 use crate::container::state::{Event, State};
 use crate::failure::{Code, Failure};
@@ -329,23 +328,6 @@ impl Actor {
                           it is. Refresh, in its details, makes a new one all the same.";
             self.transcript.notice(Topic::Warning, text, Some(detail.to_owned()));
         }
-    }
-
-    /// The volumes that only this project uses go with its last container, where the user wants that.
-    pub(super) fn cleans_volumes(&self) {
-        let workspace = self.workspace.path().to_path_buf();
-        let wanted = self.surroundings.settings().wishes(&workspace).clean_volumes == Some(true);
-        if !wanted || self.surroundings.is_worked_in(&workspace) {
-            return;
-        }
-        let surroundings = self.surroundings.clone();
-        tokio::spawn(async move {
-            let Ok(engine) = surroundings.engine_of(&workspace).await else { return };
-            match holdings::clean_volumes(&engine, &workspace.display().to_string()).await {
-                Ok(pruned) => tracing::info!(removed = pruned.removed.len(), "the project's volumes are cleaned up"),
-                Err(error) => tracing::warn!(%error, "the project's volumes could not be cleaned up"),
-            }
-        });
     }
 
     /// Starts an agent again that has ended in its container, where the user wants that and it is not the fourth time.

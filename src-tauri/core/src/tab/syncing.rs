@@ -1,15 +1,16 @@
 //! What a tab hears of files that are kept the same with another machine's: how it stands, what has changed on both
 //! sides, and what the user chooses. How files are carried is not known here.
 
+use std::path::{Path, PathBuf};
+
 use tokio::sync::watch;
 
 use super::Message;
 use super::actor::{Actor, Deadline, Done};
-use super::flip::Report;
 use crate::container::state::State;
 use crate::failure::Failure;
 use crate::place::Place;
-use crate::sync::{Conflict, SyncError, Told};
+use crate::sync::{Answered, Conflict, SyncError, Told};
 use crate::transcript::Topic;
 
 /// The name of the fact that says how it stands.
@@ -38,8 +39,29 @@ impl Syncing {
     }
 }
 
+/// What tasks of it report.
+#[derive(Debug)]
+pub(crate) enum Report {
+    /// How it goes.
+    Told(Told),
+    /// The user has chosen between two versions of a file.
+    Chosen {
+        /// In which folder.
+        root: PathBuf,
+        /// What came of it.
+        answered: Result<Answered, SyncError>,
+    },
+}
+
 impl Actor {
-    pub(super) fn on_sync(&mut self, told: Told) {
+    pub(super) fn on_sync(&mut self, report: Report) {
+        match report {
+            Report::Told(told) => self.on_told(told),
+            Report::Chosen { root, answered } => self.on_chosen(&root, answered),
+        }
+    }
+
+    fn on_told(&mut self, told: Told) {
         let moving = self.flip.is_moving();
         // The last words of one that has ended may come after its end.
         let inside = self.slot.running().is_some_and(|running| running.place == Place::Container);
@@ -70,24 +92,31 @@ impl Actor {
     }
 
     /// The user has chosen between two versions of a file.
-    pub(super) fn on_answer_conflict(&mut self, path: String, theirs: bool) {
+    pub(super) fn on_answer_conflict(&mut self, root: PathBuf, path: String, theirs: bool) {
         #[cfg(unix)]
         {
             let Some(reports) = self.reports() else { return };
-            let (store, here) = (self.surroundings.sync().clone(), self.workspace.path().to_path_buf());
+            let store = self.surroundings.sync().clone();
             tokio::spawn(async move {
-                let chosen = store.answer(&here, &path, theirs).await;
-                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Chosen(chosen)))));
+                let answered = store.answer(&root, &path, theirs).await;
+                let _ = reports.send(Message::Done(Done::Sync(Report::Chosen { root, answered })));
             });
         }
         #[cfg(not(unix))]
-        let _ = (path, theirs);
+        let _ = (root, path, theirs);
     }
 
-    pub(super) fn on_chosen(&mut self, chosen: Result<Vec<Conflict>, SyncError>) {
-        match chosen {
-            // Those of other folders than the workspace are told by the next round.
-            Ok(left) => self.flip.syncing.conflicts = left,
+    fn on_chosen(&mut self, root: &Path, answered: Result<Answered, SyncError>) {
+        match answered {
+            Ok(Answered { left, aside }) => {
+                let all = &mut self.flip.syncing.conflicts;
+                all.retain(|one| one.root != root);
+                all.extend(left);
+                if let Some(aside) = aside {
+                    let words = format!("Your version is {} now.", aside.display());
+                    self.transcript.notice(Topic::Info, words, None);
+                }
+            }
             Err(error) => {
                 let words = "A file that has changed on both sides was left as it is.";
                 self.transcript.notice(Topic::Warning, words, Some(format!("{error}.")));
@@ -100,13 +129,15 @@ impl Actor {
         let reports = self.reports().map(|reports| reports.downgrade());
         move |told| {
             if let Some(reports) = reports.as_ref().and_then(tokio::sync::mpsc::WeakUnboundedSender::upgrade) {
-                let _ = reports.send(Message::Done(Done::Container(Box::new(Report::Sync(told)))));
+                let _ = reports.send(Message::Done(Done::Sync(Report::Told(told))));
             }
         }
     }
 
     fn tell_conflicts(&mut self, conflicts: Vec<Conflict>) {
-        let known = |one: &&Conflict| self.flip.syncing.conflicts.iter().any(|known| known.path == one.path);
+        let known = |one: &&Conflict| {
+            self.flip.syncing.conflicts.iter().any(|known| (&known.root, &known.path) == (&one.root, &one.path))
+        };
         let new: Vec<String> = conflicts.iter().filter(|one| !known(one)).map(Conflict::in_words).collect();
         if !new.is_empty() {
             let words = if new.len() == 1 {

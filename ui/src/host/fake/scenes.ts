@@ -417,14 +417,18 @@ function refused(): FakeTab {
 function inConflict(): FakeTab {
   const made = contained({ state: "running" });
   const kept = "/home/ada/.local/share/gemra/conflicts/parser-4f2a9c10/1795272000000";
-  const one = (path: string, removed: boolean): SyncConflict => ({
+  const one = (path: string, removed: boolean, root = "/home/ada/parser"): SyncConflict => ({
+    root,
     path,
-    mine: `/home/ada/parser/${path}`,
+    mine: `${root}/${path}`,
     mineIs: removed ? "removed" : "a file",
     theirs: `${kept}/${path}`,
     theirsIs: "a file",
   });
-  made.contain({ conflicts: [one("src/parser.rs", false), one("notes.md", true)] });
+  const repository = "/home/ada/main/.git";
+  made.contain({
+    conflicts: [one("src/parser.rs", false), one("notes.md", true), one("notes.md", false, repository)],
+  });
   return made;
 }
 

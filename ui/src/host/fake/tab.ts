@@ -6,6 +6,7 @@ import type { Change } from "../wire/Change";
 import type { Choice } from "../wire/Choice";
 import type { Container } from "../wire/Container";
 import type { Entry } from "../wire/Entry";
+import type { SyncConflict } from "../wire/SyncConflict";
 import type { TabFrame } from "../wire/TabFrame";
 import type { TabSummary } from "../wire/TabSummary";
 import type { TabView } from "../wire/TabView";
@@ -252,8 +253,9 @@ export class FakeTab {
     else this.#build();
   }
 
-  answerConflict(path: string, theirs: boolean): void {
-    const conflicts = this.view.container.conflicts.filter((one) => one.path !== path);
+  answerConflict(root: string, path: string, theirs: boolean): void {
+    const isAnother = (one: SyncConflict): boolean => one.root !== root || one.path !== path;
+    const conflicts = this.view.container.conflicts.filter(isAnother);
     this.show({ container: { ...this.view.container, conflicts } });
     const whose = theirs ? "the container's" : "yours";
     this.add({ kind: "notice", topic: "info", text: `${path} is ${whose} now.`, detail: null });

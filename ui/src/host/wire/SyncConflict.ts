@@ -5,7 +5,11 @@
  */
 export type SyncConflict = { 
 /**
- * Below the workspace; what `answerConflict` takes.
+ * The folder that is kept the same: the workspace, its conversations or its repository. `answerConflict` takes it.
+ */
+root: string, 
+/**
+ * Below that; `answerConflict` takes it as well.
  */
 path: string, 
 /**

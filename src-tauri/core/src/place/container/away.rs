@@ -20,7 +20,7 @@ mod remote {
     use crate::failure::Failure;
     use crate::git;
     use crate::process::Process;
-    use crate::sync::{Folder, Session, SyncError, Terms, Told};
+    use crate::sync::{Folder, Kind, Session, SyncError, Terms, Told};
 
     /// Folders that are kept the same with an engine's; none where that sees ours.
     #[derive(Debug, Clone, Default)]
@@ -29,19 +29,39 @@ mod remote {
     }
 
     impl Away {
-        /// Sends what the container is to see, where the engine is elsewhere and that has not been done. Tells which
-        /// volumes stand for which folders.
-        pub(in super::super) async fn go(
+        /// As [`Self::go`], for as long as that takes. Tells which volumes stand for which folders.
+        pub(in super::super) async fn stand_ins(
             &self,
             order: &Order,
             image: &Image,
             news: &(impl Fn(News) + Send + Sync),
         ) -> Result<BTreeMap<PathBuf, String>, Failure> {
-            if !image.engine.is_remote() {
-                return Ok(BTreeMap::new());
+            if image.engine.is_remote() && self.held().is_none() {
+                // What the agent before has written last is brought back first, and all is sent anew.
+                news(News::Hurry(false));
+                self.go(order, image, news).await?;
+                news(News::Hurry(true));
             }
-            if let Some(session) = &*self.held() {
-                return Ok(session.volumes().clone());
+            Ok(self.held().as_ref().map(|session| session.volumes().clone()).unwrap_or_default())
+        }
+
+        /// A container is about to be made, which may write to the volumes.
+        pub(in super::super) async fn lend(&self) -> Result<(), Failure> {
+            let Some(mut session) = self.held().take() else { return Ok(()) };
+            let lent = session.lend().await.map_err(failed);
+            *self.held() = Some(session);
+            lent
+        }
+
+        /// Sends what the container is to see, where the engine is elsewhere and that has not been done.
+        pub(in super::super) async fn go(
+            &self,
+            order: &Order,
+            image: &Image,
+            news: &(impl Fn(News) + Send + Sync),
+        ) -> Result<(), Failure> {
+            if !image.engine.is_remote() || self.held().is_some() {
+                return Ok(());
             }
             news(News::Phase("Sending the workspace".to_owned()));
             let surroundings = &order.surroundings;
@@ -56,9 +76,12 @@ mod remote {
                 user: (image.uid, image.gid),
                 owner: (holder.uid, holder.gid),
             };
+            let turn = surroundings.sync().turn(&order.tab.0).await;
+            let alone = surroundings.volumes_of(order.workspace.path()).await;
             surroundings.reaper().expect_container(&name);
-            let opened = Session::open(&image.engine, &terms, &folders, surroundings.sync()).await;
+            let opened = Session::open(&image.engine, &terms, &folders, surroundings.sync(), turn).await;
             surroundings.reaper().settle_container(&name);
+            drop(alone);
             let mut session = opened.map_err(failed)?;
             let tell = |told| match told {
                 Told::Doing(words) => news(News::Phase(words)),
@@ -70,9 +93,8 @@ mod remote {
                 session.close().await;
                 return Err(failed(error));
             }
-            let volumes = session.volumes().clone();
             *self.held() = Some(session);
-            Ok(volumes)
+            Ok(())
         }
 
         /// The same folders, for whoever keeps them the same from now on.
@@ -100,10 +122,13 @@ mod remote {
             }
         }
 
-        /// Gives up.
-        pub(in super::super) async fn close(&self) {
+        /// Gives up. `written` where something of the container's may have written to the volumes, and not only waited.
+        pub(in super::super) async fn close(&self, written: bool) {
             let session = self.held().take();
-            if let Some(session) = session {
+            if let Some(mut session) = session {
+                if !written {
+                    session.take_back().await;
+                }
                 session.close().await;
             }
         }
@@ -123,9 +148,9 @@ mod remote {
                 failed(SyncError::Here { path: bucket.display().to_string(), cause: error.to_string() })
             })?;
             let common = git::common_folder(&workspace).filter(|common| !common.starts_with(&workspace));
-            let mut folders = vec![Folder { here: workspace, ruled: true }, Folder { here: bucket, ruled: false }];
-            folders.extend(common.map(|here| Folder { here, ruled: false }));
-            Ok(folders)
+            let all =
+                [(Some(workspace), Kind::Project), (Some(bucket), Kind::Conversations), (common, Kind::Repository)];
+            Ok(all.into_iter().filter_map(|(here, kind)| here.map(|here| Folder { here, kind })).collect())
         });
         looked.await.map_err(|error| start_failed(&error.to_string()))?
     }
@@ -151,14 +176,27 @@ mod nowhere {
 
     #[allow(clippy::unused_async, clippy::unused_self)] // As on the systems that can.
     impl Away {
+        pub(in super::super) async fn stand_ins(
+            &self,
+            order: &Order,
+            image: &Image,
+            news: &(impl Fn(News) + Send + Sync),
+        ) -> Result<BTreeMap<PathBuf, String>, Failure> {
+            self.go(order, image, news).await.map(|()| BTreeMap::new())
+        }
+
+        pub(in super::super) async fn lend(&self) -> Result<(), Failure> {
+            Ok(())
+        }
+
         pub(in super::super) async fn go(
             &self,
             _order: &Order,
             image: &Image,
             _news: &(impl Fn(News) + Send + Sync),
-        ) -> Result<BTreeMap<PathBuf, String>, Failure> {
+        ) -> Result<(), Failure> {
             if !image.engine.is_remote() {
-                return Ok(BTreeMap::new());
+                return Ok(());
             }
             // From Windows, folders are not sent anywhere yet.
             Err(Failure::from(&EngineError::Remote { address: image.engine.address().to_string() }))
@@ -180,6 +218,6 @@ mod nowhere {
             process
         }
 
-        pub(in super::super) async fn close(&self) {}
+        pub(in super::super) async fn close(&self, _written: bool) {}
     }
 }
