@@ -37,7 +37,8 @@ const FACT: Duration = Duration::from_mins(3);
 /// the user says is `sh COMMAND`, `complain WORDS` (on stderr), `die CODE`, `deaf` (it answers no request any more),
 /// `eat` (all memory), `slow` (a turn that ends by an interruption alone, of which it keeps a note), `remember` (it keeps
 /// a last word when its input ends, and takes a moment for it), `call TOOL COMMAND` and `asked TOOL COMMAND` (a tool call
-/// that runs the command, the second after it was allowed), or anything else, which it does not mind.
+/// that runs the command, the second after it was allowed; it does not live through `die`), or anything else, which it
+/// does not mind.
 pub const AGENT: &str = r"#!/usr/bin/env node
 const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
@@ -83,6 +84,7 @@ lines.on('line', line => {
       const call = `toolu_${++calls}`;
       const input = { command: command.join(' ') };
       say({ type: 'assistant', message: { content: [{ type: 'tool_use', id: call, name: tool, input }] } });
+      if (input.command === 'die') process.exit(9);
       if (word === 'call') return runs(call, input.command);
       const rules = [{ toolName: tool, ruleContent: 'touch *' }];
       const permission_suggestions = [{ type: 'addRules', rules, behavior: 'allow', destination: 'localSettings' }];
