@@ -81,6 +81,9 @@ describe("saving", () => {
     await press("save-image", true);
     await go(" /home/ada/image.tar ");
     expect(one("image-progress").textContent).toContain("Asking the engine");
+    expect(document.activeElement, "the focus does not fall on what stops a container").toBe(
+      one("image-progress"),
+    );
     await pass(4 * TENTH_MS);
     expect(one("image-progress").textContent).toContain("440.0 MB of about 1.1 GB (40 %)");
     expect(all("image-file-form"), "one at a time").toHaveLength(0);
@@ -89,6 +92,7 @@ describe("saving", () => {
     expect(one("image-outcome").textContent).toBe("Saved gemra-claude:5f0c9e1d as /home/ada/image.tar.");
     expect(host.containers.files).toEqual(["/home/ada/image.tar"]);
     expect(all("image-file-form"), "nothing more is asked").toHaveLength(0);
+    expect(document.activeElement).toBe(one("load-image"));
   });
 
   it("leaves what was typed where it is refused, with the reason", async () => {
