@@ -99,7 +99,7 @@ async fn what_somebody_builds_from_ours_is_neither_listed_nor_removed() {
         all.into_iter().find(|one| one.kind == Kind::Image && one.id == image.id)
     };
     let held = listed().await.expect("it has names of ours");
-    let pruned = holdings::prune(&lab.engine, &[held]).await.unwrap();
+    let pruned = holdings::prune(&lab.engine, &[held], |_| None).await.unwrap();
     assert_eq!((pruned.removed.len(), pruned.stayed), (1, vec![]), "both of its names of ours are taken from it");
     for name in [&image.tag, &ours] {
         assert!(api.inspect_image(name).await.is_err(), "{name} is gone");
