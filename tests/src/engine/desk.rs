@@ -556,13 +556,16 @@ impl Moving {
         self.desk.folder.path().join("home")
     }
 
-    /// Another app with the same environment.
+    /// Another app with the same environment, as soon as its home is free: one that has quit may still be sweeping.
     ///
     /// # Panics
-    /// Where its home is not free.
+    /// Where its home does not become free.
     pub async fn another_app(&self) -> Arc<App> {
-        let pairs = self.desk.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        App::start(Environment::of(pairs), None).await.expect("the home is free")
+        let environment = || {
+            let pairs = self.desk.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            Environment::of(pairs)
+        };
+        see::until("the home is free", FACT, async || App::start(environment(), None).await.ok()).await
     }
 
     /// The tab's id.
