@@ -277,7 +277,7 @@ impl Engine {
         tracing::debug!(engine = %about.name, api = %about.api, %address, %origin, "found the engine");
         let asked = Asked { at: Instant::now(), socket };
         let mut engine = Self { docker, address, origin, about, asked, tunnel: tunnel.map(Arc::new) };
-        if engine.about.podman {
+        if quirks::says_otherwise_that_it_is_rootless(&engine.about) {
             let says = async { plain::says_rootless(&engine).await.map_err(|err| IOError { err }) };
             let rootless = question("whether it is rootless", says).await.map_err(Refusal::Ill)?;
             engine.about = Arc::new(About::read(&version, &info, rootless));

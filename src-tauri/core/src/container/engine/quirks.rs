@@ -11,8 +11,10 @@ use bollard::models::{ContainerCreateBody, MountType, SystemInfo};
 use super::{About, Supported};
 pub use cards::{gives_cards, note_on_cards};
 pub use container::is_rootless;
+pub(super) use container::says_otherwise_that_it_is_rootless;
 pub(crate) use container::{
     brings_ssh_agent, has_one_builder, knows_groups, names_unknown_states, names_user_by_letter,
+    prefers_logins_of_podman,
 };
 pub(crate) use mounts::unspeakable;
 pub use network::{HostNetwork, host_network};

@@ -18,7 +18,7 @@ use super::dockerfile::{Dockerfile, NeedKind};
 use super::progress::{BuildLog, Reader, Step};
 use super::shared::Told;
 use super::{Image, ImageError, Logins, NAME, Options, Recipe, builder, context, fetch, inspect, source};
-use crate::container::engine::{self, Engine, EngineError};
+use crate::container::engine::{self, Engine, EngineError, quirks};
 
 /// How long a build may take, however much it says: one that goes round in circles must end as well.
 const WHOLE: Duration = Duration::from_hours(2);
@@ -44,7 +44,8 @@ pub(super) async fn image(engine: &Engine, recipe: Recipe, logins: &Logins, told
     see_to_bases(engine, &recipe, logins, told).await?;
     let mut images: Vec<String> = recipe.taken().into_iter().filter_map(|taken| taken.name).collect();
     images.extend(builder.frontend(&recipe).map(str::to_owned));
-    let logins = logins.of_images(engine.about().podman, images, &|line| told.say(line)).await;
+    let logins =
+        logins.of_images(quirks::prefers_logins_of_podman(engine.about()), images, &|line| told.say(line)).await;
     let mut tries = Tries::default();
     while let Err(error) = build(engine, &recipe, builder, &logins, told).await {
         if !tries.go_on(&error, told).await {

@@ -8,7 +8,7 @@ use super::logins::{self, Login};
 use super::progress::Reader;
 use super::shared::Told;
 use super::{Image, Logins, Options, inspect};
-use crate::container::engine::{self, Engine};
+use crate::container::engine::{self, Engine, quirks};
 
 /// Finds an image by its name, or fetches it. With [`Options::fresh`] it is fetched even where it is there: it may have
 /// changed.
@@ -56,7 +56,7 @@ async fn fetch(
     told: &Told,
 ) -> Result<(), ImageError> {
     told.say(&format!("Fetching {name}"));
-    let login = logins.of_image(engine.about().podman, name, &|line| told.say(line)).await;
+    let login = logins.of_image(quirks::prefers_logins_of_podman(engine.about()), name, &|line| told.say(line)).await;
     let mut tries = Tries::default();
     while let Err(error) = once(engine, name, platform, login.clone(), told).await {
         if !tries.go_on(&error, told).await {

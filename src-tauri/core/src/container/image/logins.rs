@@ -30,9 +30,9 @@ const USUAL: &[&str] =
 #[derive(Debug, Clone, Default)]
 pub struct Logins {
     /// Docker's file.
-    docker: Vec<PathBuf>,
+    of_docker: Vec<PathBuf>,
     /// Podman's.
-    podman: Vec<PathBuf>,
+    of_podman: Vec<PathBuf>,
     environment: Environment,
 }
 
@@ -67,7 +67,7 @@ impl Logins {
         let below = |path: &str| home.as_ref().map(|home| home.join(path));
         let folder = environment.path("DOCKER_CONFIG").or_else(|| below(".docker"));
         let config = environment.path("XDG_CONFIG_HOME").or_else(|| below(".config"));
-        let podman = match environment.path("REGISTRY_AUTH_FILE") {
+        let of_podman = match environment.path("REGISTRY_AUTH_FILE") {
             Some(file) => vec![file],
             None => [environment.path("XDG_RUNTIME_DIR"), config]
                 .into_iter()
@@ -75,15 +75,16 @@ impl Logins {
                 .map(|folder| folder.join("containers").join("auth.json"))
                 .collect(),
         };
-        let docker = folder.map(|folder| folder.join("config.json")).into_iter().collect();
-        Self { docker, podman, environment: environment.clone() }
+        let of_docker = folder.map(|folder| folder.join("config.json")).into_iter().collect();
+        Self { of_docker, of_podman, environment: environment.clone() }
     }
 
     /// The login for an image at its registry; `None` where there is none. What cannot be read is told by `say`, and is
     /// none: most of what is fetched needs no login.
     pub(super) async fn of_image(&self, podman: bool, image: &str, say: &(impl Fn(&str) + Sync)) -> Option<Login> {
         // An engine's own program looks in its own files first.
-        let (first, then) = if podman { (&self.podman, &self.docker) } else { (&self.docker, &self.podman) };
+        let (first, then) =
+            if podman { (&self.of_podman, &self.of_docker) } else { (&self.of_docker, &self.of_podman) };
         for file in first.iter().chain(then) {
             let path = file.clone();
             let read = tokio::task::spawn_blocking(move || read(&path)).await.ok()?;

@@ -7,6 +7,16 @@ pub fn is_rootless(about: &About) -> bool {
     about.rootless
 }
 
+/// True where an engine may say that it is rootless in a way of its own, and not in Docker's.
+pub(in crate::container::engine) fn says_otherwise_that_it_is_rootless(about: &About) -> bool {
+    about.podman
+}
+
+/// True where the engine's own program looks for logins at registries in Podman's files before Docker's.
+pub(crate) fn prefers_logins_of_podman(about: &About) -> bool {
+    about.podman
+}
+
 /// True where the ids of this machine's groups mean the same inside: a rootless engine's containers know others.
 pub(crate) fn knows_groups(about: &About) -> bool {
     !about.rootless
