@@ -94,7 +94,7 @@ async fn a_build_with_more_than_its_container_is_shown_with_all_that_it_runs() {
         assert!(shown.contains(words), "{words} is shown: {shown}");
     }
     assert!(text.lines().all(|line| shown.contains(line)), "so is each line that would run: {shown}");
-    app.screenshot("asked").await;
+    app.screenshot("asked-build").await;
     app.click("trust-refuse").await;
     app.until_container("off", LONG).await;
     flip::assert_no_container(&home).await;
