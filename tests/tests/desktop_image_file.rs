@@ -28,10 +28,10 @@ async fn listed(name: &str) -> (ModelApi, Arc<Home>, App) {
     (api, home, app)
 }
 
-/// The image of the one container, as Gemra calls it: Podman says that it comes from this machine.
+/// The image of the one container, as Gemra calls it: Podman puts a registry before it.
 async fn image_of(home: &Home) -> String {
     let name = flip::container(home).await.config.unwrap().image.unwrap();
-    name.trim_start_matches("localhost/").to_owned()
+    name.rsplit('/').next().unwrap_or(&name).to_owned()
 }
 
 /// A row of the list, by its image.
