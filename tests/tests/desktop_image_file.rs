@@ -28,6 +28,12 @@ async fn listed(name: &str) -> (ModelApi, Arc<Home>, App) {
     (api, home, app)
 }
 
+/// The image of the one container, as Gemra calls it: Podman puts a registry before it.
+async fn image_of(home: &Home) -> String {
+    let name = flip::container(home).await.config.unwrap().image.unwrap();
+    name.rsplit('/').next().unwrap_or(&name).to_owned()
+}
+
 /// A row of the list, by its image.
 fn row(image: &str) -> String {
     format!("[data-testid=held-image][data-image='{image}']")
@@ -45,7 +51,7 @@ async fn reads(app: &App, css: &str, what: &str, wanted: impl Fn(&str) -> bool) 
 #[tokio::test]
 async fn an_image_goes_out_to_a_file_and_comes_in_again() {
     let (_api, home, app) = listed("image-file").await;
-    let image = flip::container(&home).await.config.unwrap().image.unwrap();
+    let image = image_of(&home).await;
     let told = reads(&app, &row(&image), "the image is listed", |_| true).await;
     for words in ["project/Dockerfile.claude", "yes", "B"] {
         assert!(told.contains(words), "the row tells {words:?}: {told}");
@@ -95,7 +101,7 @@ async fn an_image_goes_out_to_a_file_and_comes_in_again() {
 #[tokio::test]
 async fn an_image_that_nothing_uses_is_removed_and_one_in_use_stays() {
     let (_api, home, app) = listed("image-remove").await;
-    let used = flip::container(&home).await.config.unwrap().image.unwrap();
+    let used = image_of(&home).await;
     reads(&app, &row(&used), "the image is listed", |_| true).await;
     let disabled = format!("return document.querySelector(\"{} [data-testid=remove-image]\").disabled;", row(&used));
     assert_eq!(app.script(&disabled).await, true, "one that is used has to stay");
