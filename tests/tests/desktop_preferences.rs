@@ -87,7 +87,9 @@ async fn what_is_chosen_or_wished_inside_is_not_chosen_on_the_host() {
     let api = ModelApi::start();
     let home = Home::new();
     let workspace = home.workspace("project");
-    let app = App::launch("preference-inside-alone", &home, &api, &Options::real(&[workspace.clone()]).engine()).await;
+    let app =
+        App::launch("preference-inside-alone", &home, &api, &Options::real(std::slice::from_ref(&workspace)).engine())
+            .await;
     until_mode(&app, "Ask").await;
     app.enter().await;
     until_mode(&app, "Ask").await;

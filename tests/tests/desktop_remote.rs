@@ -27,6 +27,7 @@ fn context(home: &Home, name: &str, far: &Far) {
 /// Chooses an engine for the tab's project in the container's details.
 async fn choose_engine(app: &App, setting: &str) {
     app.details().await;
+    app.click("find-engines").await;
     app.until("the engine is among those to choose from", LONG, async |_| {
         app.details().await;
         let css = format!("[data-testid=project-engine] option[value='{setting}']");

@@ -17,6 +17,8 @@ use super::{labels, run, stats};
 
 /// How long the engine may take over sizes, for which it walks through files.
 const SIZES: Duration = Duration::from_mins(1);
+/// How often it is asked for them while it says that it cannot.
+const COUNTS: usize = 3;
 /// How long an agent may take to leave its container before somebody who waits for it is told.
 const GOING: Duration = Duration::from_mins(1);
 /// How often it is looked whether it has.
@@ -326,11 +328,14 @@ async fn remove(engine: &Engine, one: &Holding) -> Result<(), EngineError> {
 /// The volumes' sizes; none where the engine does not tell them in a way that is understood.
 async fn volume_sizes(engine: &Engine) -> Result<HashMap<String, u64>, EngineError> {
     let asked = async {
-        // Engines before Docker 28 tell them by another name, which bollard passes over.
-        match engine::plain::get(engine, "/system/df").await {
-            Ok(Some(told)) => return sizes(&serde_json::from_slice(&told).unwrap_or_default()),
-            Ok(None) => {}
-            Err(error) => tracing::debug!(%error, "the engine does not tell sizes"),
+        // Engines before Docker 28 tell them by another name, which bollard passes over. Podman gives up where something
+        // goes while it counts.
+        for _ in 0..COUNTS {
+            match engine::plain::get(engine, "/system/df").await {
+                Ok(Some(told)) => return sizes(&serde_json::from_slice(&told).unwrap_or_default()),
+                Ok(None) => break,
+                Err(error) => tracing::debug!(%error, "the engine does not tell sizes"),
+            }
         }
         match engine.api().df(None::<DataUsageOptions>).await {
             Ok(told) => sizes(&serde_json::to_value(told).unwrap_or_default()),

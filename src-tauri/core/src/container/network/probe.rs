@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bollard::exec::{StartExecOptions, StartExecResults};
 use bollard::models::ExecConfig;
 use futures_util::StreamExt as _;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::allow::{Host, Target};
@@ -24,6 +23,8 @@ use crate::container::image::fit::{self, Question};
 const OUTWARDS: Duration = Duration::from_secs(3);
 /// How long all tries inside may take together.
 const INSIDE: Duration = Duration::from_mins(2);
+/// How long it may take to note who was let in.
+const NOTED: Duration = Duration::from_secs(10);
 /// How long what was found on the host's network holds.
 const LATELY: Duration = Duration::from_mins(10);
 /// How many seconds a try may take where it matters most, and where it leads outwards. A machine under load is slow.
@@ -147,7 +148,7 @@ impl Lately {
 /// A port of this machine's loopback that notes whether anybody comes.
 struct Door {
     port: u16,
-    seen: Arc<AtomicBool>,
+    seen: watch::Receiver<bool>,
     _listening: AbortOnDropHandle<()>,
 }
 
@@ -155,19 +156,19 @@ impl Door {
     async fn open() -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let port = listener.local_addr()?.port();
-        let seen = Arc::new(AtomicBool::new(false));
-        let noted = Arc::clone(&seen);
+        let (note, seen) = watch::channel(false);
         let listening = tokio::spawn(async move {
             while listener.accept().await.is_ok() {
-                noted.store(true, Ordering::Release);
+                note.send_replace(true);
             }
         });
         Ok(Self { port, seen, _listening: AbortOnDropHandle::new(listening) })
     }
 
-    /// That something inside listens at that port as well would not be a way to this machine.
-    fn has_seen(&self) -> bool {
-        self.seen.load(Ordering::Acquire)
+    /// True where somebody has come. That something inside listens at that port as well would not be a way to this
+    /// machine. Who came is known a moment after they were let in, which on a busy machine may be after they have told.
+    async fn has_seen(mut self) -> bool {
+        tokio::time::timeout(NOTED, self.seen.wait_for(|seen| *seen)).await.is_ok_and(|seen| seen.is_ok())
     }
 }
 
@@ -196,8 +197,12 @@ pub async fn look(engine: &Engine, id: &str, tries: Tries<'_>) -> Result<Finding
         all if all.iter().any(|address| reached(&at(address))) => Outside::Reached,
         _ => Outside::Closed,
     };
-    let loopback = reached(&local) && own.has_seen();
-    let ours = tries.ours.iter().all(|address| reached(&at(address))) && led.is_none_or(|led| led.has_seen());
+    let loopback = reached(&local) && own.has_seen().await;
+    let ours = tries.ours.iter().all(|address| reached(&at(address)))
+        && match led {
+            Some(led) => reached(&(HOST.to_owned(), led.port)) && led.has_seen().await,
+            None => true,
+        };
     Ok(Finding { loopback, outside, ours })
 }
 

@@ -56,7 +56,7 @@ mod tests {
             (true, true, false),
             (false, false, true),
         ] {
-            let about = About { podman, rootless, desktop, ..About::default() };
+            let about = About { podman, desktop, rootless, ..About::default() };
             let found = (names_user_by_letter(&about), has_one_builder(&about));
             assert_eq!(found, (podman, podman), "{about:?}");
             assert_eq!((is_rootless(&about), knows_groups(&about)), (rootless, !rootless), "{about:?}");
