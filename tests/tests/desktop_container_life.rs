@@ -122,7 +122,7 @@ async fn the_list_of_containers_tells_of_each_and_stops_one() {
     let (_api, home, app) = inside("life-list").await;
     app.click("containers-button").await;
     let list = reads(&app, "containers", "the engine has answered", |text| text.contains("running")).await;
-    for words in ["project", "What Gemra has made there", "gemra-claude:"] {
+    for words in ["project", "What else Gemra has made there", "gemra-claude:"] {
         assert!(list.contains(words), "the list tells {words:?}: {list}");
     }
     app.screenshot("life-list").await;
