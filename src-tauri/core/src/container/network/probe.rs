@@ -113,7 +113,7 @@ pub struct Lately {
 }
 
 impl Lately {
-    /// As [`look`], unless it was looked lately; whoever comes while somebody looks waits for that.
+    /// As [`look`], unless this machine was reached lately; whoever comes while somebody looks waits for that.
     ///
     /// # Errors
     /// As [`look`].
@@ -124,8 +124,14 @@ impl Lately {
             return Ok(*finding);
         }
         let outside = outside(api).await;
-        let finding = look(engine, id, Tries { outside: &outside, ..Tries::default() }).await?;
-        known.insert(address, (Instant::now(), finding));
+        let mut finding = look(engine, id, Tries { outside: &outside, ..Tries::default() }).await?;
+        if !finding.loopback {
+            // What would end a container is looked at twice, and anew where the user tries again.
+            finding = look(engine, id, Tries { outside: &outside, ..Tries::default() }).await?;
+        }
+        if finding.loopback {
+            known.insert(address, (Instant::now(), finding));
+        }
         Ok(finding)
     }
 
