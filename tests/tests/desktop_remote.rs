@@ -85,10 +85,11 @@ async fn a_project_works_at_an_engine_elsewhere_and_comes_back() {
 
     choose_engine(&app, "context:far").await;
     app.enter().await;
+    let host = far.address.trim_start_matches("tcp://");
     let details = app
         .until("the details say how it stands", LONG, async |_| {
             let details = app.details().await;
-            (details.contains(&far.address) && details.contains("kept the same")).then_some(details)
+            (details.contains(host) && details.contains("kept the same")).then_some(details)
         })
         .await;
     assert!(details.contains("a copy of"), "what is inside is a copy: {details}");
