@@ -71,6 +71,8 @@ impl Registry {
         let layer = Bytes::from(layer);
         let layer_digest = digest(&layer);
         config["rootfs"] = json!({"type": "layers", "diff_ids": [layer_digest]});
+        // Podman builds on nothing whose layers have no history.
+        config["history"] = json!([{"created_by": "a test"}]);
         let config = Bytes::from(config.to_string());
         let manifest = json!({
             "schemaVersion": 2,
