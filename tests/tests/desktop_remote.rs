@@ -1,5 +1,5 @@
 //! A project at an engine on another machine, in the window and with the real CLI: the engine is chosen as a user
-//! chooses it, the agent works on a copy there, what it writes comes here, and what both have changed waits for a choice.
+//! chooses it, the agent works on a copy there, what it writes comes here, and the conversation comes back.
 
 #![allow(clippy::unwrap_used)] // What cannot be set up fails the test, which is what it is for.
 
@@ -8,7 +8,6 @@ use std::path::Path;
 use tests::desktop::app::{LONG, SOON};
 use tests::desktop::{App, Home, Options, flip};
 use tests::engine::far::Far;
-use tests::engine::{Engine, see};
 use tests::model_api::ModelApi;
 
 /// What `docker context create` leaves for an engine behind TLS.
@@ -49,21 +48,6 @@ async fn choose_engine(app: &App, setting: &str) {
     .await;
 }
 
-/// Changes a file on both sides while nobody can look at the other one.
-async fn change_both(home: &Home, here: &Path, there: &str, name: &str) {
-    let all = flip::containers(home).await;
-    let find = |companion: bool| {
-        let is = |names: &Option<Vec<String>>| names.iter().flatten().any(|name| name.ends_with("-sync"));
-        all.iter().find(|one| is(&one.names) == companion).and_then(|one| one.id.clone()).expect("it is there")
-    };
-    let (companion, agent) = (find(true), find(false));
-    let api = Engine::shared().api();
-    api.pause_container(&companion).await.expect("the engine can hold it");
-    see::exec(Engine::shared(), &agent, &["sh", "-c", &format!("printf theirs >'{there}/{name}'")]).await;
-    std::fs::write(here.join(name), "mine").unwrap();
-    api.unpause_container(&companion).await.expect("the engine lets it go on");
-}
-
 async fn until_read(app: &App, path: &Path, text: &str) {
     let what = format!("{} reads {text:?}", path.display());
     app.until(&what, LONG, async |_| (std::fs::read_to_string(path).unwrap_or_default() == text).then_some(())).await;
@@ -75,7 +59,6 @@ async fn a_project_works_at_an_engine_elsewhere_and_comes_back() {
     let (api, home) = (ModelApi::start(), Home::new());
     context(&home, "far", &far);
     let project = home.workspace("project");
-    home.write(&project.join("both.txt"), "old");
     home.write(&project.join("greeting.txt"), "hello from here\n");
     let options = Options::real(std::slice::from_ref(&project)).engine();
     let app = App::launch("remote", &home, &api, &options).await;
@@ -98,33 +81,6 @@ async fn a_project_works_at_an_engine_elsewhere_and_comes_back() {
     app.send("bash: cat greeting.txt; echo made there > made.txt").await;
     app.allow_until("done: hello from here").await;
     until_read(&app, &project.join("made.txt"), "made there\n").await;
-
-    change_both(&home, &project, "/workspace", "both.txt").await;
-    let shown = async || {
-        app.details().await;
-        let text = app.script("return document.querySelector('[data-testid=sync-conflicts]')?.innerText ?? '';").await;
-        text.as_str().map(str::to_owned).unwrap_or_default()
-    };
-    let words = app
-        .until("the conflict is shown", LONG, async |_| Some(shown().await).filter(|text| text.contains("both.txt")))
-        .await;
-    assert!(words.contains("1 file changed on both sides"), "how many: {words}");
-    assert!(words.contains(&project.join("both.txt").display().to_string()), "where mine is: {words}");
-    app.until_entry("notice", "Neither was overwritten", SOON).await;
-    app.script(
-        "document.querySelector('[data-testid=sync-conflicts]').scrollIntoView({block: 'center'}); return true;",
-    )
-    .await;
-    app.screenshot("remote-conflict").await;
-    assert_eq!(std::fs::read_to_string(project.join("both.txt")).unwrap(), "mine", "nothing was overwritten here");
-    app.click("use-theirs").await;
-    app.until("nothing is asked any more", SOON, async |_| {
-        app.details().await;
-        shown().await.is_empty().then_some(())
-    })
-    .await;
-    until_read(&app, &project.join("both.txt"), "theirs").await;
-    app.screenshot("remote-settled").await;
 
     app.send("bash: echo last words > last.txt").await;
     app.allow_until("done:").await;
