@@ -1,3 +1,4 @@
+// Text that goes somewhere in the order in which it came, and what becomes of it where that fails.
 import { expect, it } from "vitest";
 
 import { Outgoing } from "./outgoing";
