@@ -15,6 +15,20 @@ const SETTINGS: &str = "settings.json";
 const PROJECTS: &str = "projects.json";
 const SYNC: &str = "sync";
 
+/// A file that is locked.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A program that is just being started has the open file too, until it becomes itself: closing ours would not be
+        // enough.
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the home could not be let go of");
+        }
+    }
+}
+
 /// Gemra's own folders, made and locked.
 #[derive(Debug)]
 pub struct Home {
@@ -22,7 +36,7 @@ pub struct Home {
     data: PathBuf,
     name: Name,
     /// Holds the lock for as long as this instance lives.
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Where Gemra's own files are or would be; see [`Home::locate`].
@@ -77,7 +91,7 @@ impl Home {
         match lock.try_lock() {
             Ok(()) => {
                 let name = Name::of(&data, is_new).map_err(|(path, source)| HomeError::Unusable { path, source })?;
-                Ok(Self { config, data, name, _lock: lock })
+                Ok(Self { config, data, name, _lock: Lock(lock) })
             }
             Err(TryLockError::WouldBlock) => Err(HomeError::Taken(data)),
             Err(TryLockError::Error(source)) => Err(unusable(source)),
